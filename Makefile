@@ -1,0 +1,33 @@
+# The project in a few words. Everything lands under target/.
+.DEFAULT_GOAL := help
+.PHONY: help run build guests test bench lint audit clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 15
+
+run: build guests ## build what is missing and run the demo
+	@scripts/demo
+
+build: ## build the host and the mote command
+	@scripts/check-machine
+	cargo build --locked --release
+
+guests: ## build the userland, the example tools and the probes
+	@scripts/check-machine
+	@scripts/build-guests
+
+test: build guests ## run every test
+	@scripts/test
+
+bench: build guests ## measure what the README promises
+	cargo bench --locked
+
+lint: ## check format, lints, dependencies and generated files
+	@scripts/lint
+
+audit: ## check dependencies against known vulnerabilities (needs a network)
+	scripts/cargo-deny check advisories
+	scripts/cargo-deny --manifest-path guests/Cargo.toml check --config deny.toml advisories
+
+clean: ## remove all that was built or downloaded
+	rm -rf target

@@ -9,14 +9,19 @@ const HANDLER_FAILED_STATUS = 7; // as Node's, for an error in an uncaughtExcept
 const texts = new Map(); // of scripts that are no files, by name
 let printing = false;
 
+// A line of a script by number; undefined when the script cannot be read.
+function lineOf(name, line) {
+  const source = texts.get(name) ?? require('internal/files').readIfText(name);
+  return source?.split('\n')[line - 1];
+}
+
 // The line of a script and a mark under the place, as Node puts them above a
 // stack. Nothing when the script cannot be read.
 function excerpt(stack) {
   const place = /^    at (?:.*\()?(.+?):(\d+):(\d+)\)?$/m.exec(stack);
   if (!place) return '';
   const [, name, line, column] = place;
-  const source = texts.get(name) ?? require('internal/files').readIfText(name);
-  const text = source?.split('\n')[line - 1];
+  const text = lineOf(name, line);
   if (text === undefined) return '';
   // V8 points at the `throw`, the engine at what is thrown.
   const thrown = /throw\s+(?:new\s+)?$/.exec(text.slice(0, column - 1));
@@ -111,4 +116,4 @@ function reportRejections() {
   return true;
 }
 
-module.exports = { uncaught, reportRejections, remember: (name, text) => texts.set(name, text) };
+module.exports = { uncaught, reportRejections, lineOf, remember: (name, text) => texts.set(name, text) };

@@ -9,6 +9,7 @@ let immediates = [];
 let refs = 0; // what keeps the loop alive besides the queues
 let stdin; // called when standard input can be read
 let now = 0; // of this turn, in whole milliseconds, as libuv keeps it
+let turn = 0;
 
 const guard = (call, ...args) => {
   try {
@@ -83,13 +84,18 @@ function runTimers() {
   }
 }
 
-function runQueue(queue) {
-  for (const entry of queue.splice(0)) {
-    if (!entry.cancelled) run(entry.call);
-  }
+// What was begun in this turn is not finished in it: immediates come first.
+function runCompletions() {
+  const ready = completions.filter((entry) => entry.turn < turn);
+  completions.splice(0, ready.length);
+  for (const entry of ready) run(entry.call);
 }
 
-const update = () => { now = Math.floor(native.now()); };
+function runImmediates() {
+  const current = immediates;
+  immediates = [];
+  for (const entry of current) if (!entry.cancelled) run(entry.call);
+}
 
 function alive() {
   return refs > 0 || completions.length > 0 || immediates.some((entry) => entry.ref && !entry.cancelled);
@@ -115,19 +121,20 @@ function runToEnd() {
   drain();
   do {
     while (alive()) {
-      update();
+      now = Math.max(now, Math.floor(native.now()));
+      turn++;
       runTimers();
-      runQueue(completions);
+      runCompletions();
       if (alive()) poll();
-      const current = immediates;
-      immediates = [];
-      runQueue(current);
+      runImmediates();
     }
     run(() => process.emit('beforeExit', process.exitCode ?? 0));
   } while (alive());
 }
 
-update();
+// A timer of a program's first millisecond is due in the first turn, as it is
+// in Node, which takes longer to get there.
+now = Math.floor(native.now()) - 1;
 
 module.exports = {
   runToEnd,
@@ -136,7 +143,7 @@ module.exports = {
   unref: () => { refs--; },
   nextTick: (call) => { ticks.push(call); },
   // Calls back in the next turn: how a finished operation is reported.
-  complete: (call) => { completions.push({ call }); },
+  complete: (call) => { completions.push({ call, turn }); },
   immediate(entry) { immediates.push(entry); },
   onStdin(call) { stdin = call; },
 };

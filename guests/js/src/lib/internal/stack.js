@@ -19,6 +19,33 @@ function frame(site, next) {
   return name ? `${name} (${place})` : place;
 }
 
+// The member expression that ends where a call begins: `a.b[0].c`.
+function calleeBefore(text, column) {
+  let start = column;
+  const name = /^[\w$#]+/.exec(text.slice(start))?.[0] ?? '';
+  while (start > 0) {
+    const before = text.slice(0, start);
+    const part = /(?:[\w$#]+|\[[^[\]]*\]|\([^()]*\))\s*(?:\?\.|\.)\s*$/.exec(before) ?? /(?:[\w$#]+|\))(?=(?:\[[^[\]]*\]|\([^()]*\))[\s\S]*$)$/.exec(before)
+      ?? (/^[[(]/.test(text.slice(start)) ? /[\w$#]+$/.exec(before) : null);
+    if (!part) break;
+    start = part.index;
+  }
+  return text.slice(start, column) + name;
+}
+
+// The engine says "not a function" and no more: what is not, stands in the
+// source at the place of the call.
+function nameCallee(error, sites) {
+  const { message } = error;
+  if (message !== 'not a function' && message !== 'not a constructor') return;
+  const file = sites[0]?.getFileName();
+  if (!file) error.message = `the argument of ${sites[0]?.getFunctionName()}() is ${message}`;
+  if (!file || file.startsWith('node:')) return;
+  const line = require('internal/fatal').lineOf(file, sites[0].getLineNumber());
+  const callee = line && calleeBefore(line, sites[0].getColumnNumber() - 1).replace(/\([^()]+\)/g, '(...)');
+  if (callee) error.message = `${callee} is ${message}`;
+}
+
 function header(error) {
   try {
     return Error.prototype.toString.call(error);
@@ -29,6 +56,7 @@ function header(error) {
 
 // What the engine calls to make the `stack` of a new error.
 function prepareStackTrace(error, sites) {
+  if (error instanceof TypeError) nameCallee(error, sites);
   let end = sites.length;
   while (end > 0 && isInternal(sites[end - 1])) end--;
   let text = header(error);

@@ -1,0 +1,3 @@
+// The module path/posix.
+
+module.exports = require('path');

@@ -1,0 +1,3 @@
+// The process module.
+
+module.exports = require('internal/process').process;

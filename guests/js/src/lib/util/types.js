@@ -1,0 +1,3 @@
+// The module util/types.
+
+module.exports = require('internal/types');

@@ -27,7 +27,7 @@ lint: ## check format, lints, dependencies and generated files
 
 audit: ## check dependencies against known vulnerabilities (needs a network)
 	scripts/cargo-deny check advisories
-	scripts/cargo-deny --manifest-path guests/Cargo.toml check --config deny.toml advisories
+	scripts/cargo-deny --manifest-path guests/Cargo.toml check advisories
 
 clean: ## remove all that was built or downloaded
 	rm -rf target

@@ -89,13 +89,17 @@ pub enum GrantError {
     #[error("{0} directories are granted; the most is {MAX_PREOPENS}")]
     TooManyPreopens(usize),
     /// Not an environment variable's name or value.
-    #[error("environment variable {0:?} cannot be given: a name is not empty and holds no `=` or NUL, a value no NUL")]
+    #[error(
+        "environment variable {0:?} cannot be given: a name is not empty and holds no `=` or NUL, a value no NUL"
+    )]
     Env(String),
     /// A larger environment than one sandbox may hold.
     #[error("the environment takes {0} bytes; the most is {MAX_ENV_BYTES}")]
     EnvTooLarge(usize),
     /// Outbound HTTP is not offered yet.
-    #[error("outbound HTTP cannot be granted yet; leave the grant out, and the sandbox has no network")]
+    #[error(
+        "outbound HTTP cannot be granted yet; leave the grant out, and the sandbox has no network"
+    )]
     Http,
     /// A call asked for what its sandbox does not hold.
     #[error("{0} is not among the sandbox's grants; a call may only hold fewer")]
@@ -171,7 +175,9 @@ impl Grants {
 
     /// The environment variables, in the order of their names.
     pub fn env(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Which time the guest sees; `None` denies it.
@@ -208,7 +214,10 @@ impl Grants {
             None => Err(GrantError::NotHeld(guest.to_string())),
         };
         let preopens = guests.iter().map(held).collect::<Result<_, _>>()?;
-        Ok(Self { preopens, ..self.clone() })
+        Ok(Self {
+            preopens,
+            ..self.clone()
+        })
     }
 
     /// The same grants with exactly this environment, as for a child whose
@@ -220,14 +229,20 @@ impl Grants {
         &self,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, GrantError> {
-        let bare = Self { env: BTreeMap::new(), ..self.clone() };
-        env.into_iter().try_fold(bare, |grants, (name, value)| grants.with(Grant::Env { name, value }))
+        let bare = Self {
+            env: BTreeMap::new(),
+            ..self.clone()
+        };
+        env.into_iter().try_fold(bare, |grants, (name, value)| {
+            grants.with(Grant::Env { name, value })
+        })
     }
 }
 
 fn check_env(name: &str, value: &str) -> Result<(), GrantError> {
     let good = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
-    good.then_some(()).ok_or_else(|| GrantError::Env(name.to_owned()))
+    good.then_some(())
+        .ok_or_else(|| GrantError::Env(name.to_owned()))
 }
 
 #[cfg(test)]
@@ -235,18 +250,30 @@ mod tests {
     use super::*;
 
     fn directory(guest: &str, access: Access) -> Grant {
-        Grant::Preopen(Preopen { guest: guest.parse().unwrap(), host: "/host".into(), access })
+        Grant::Preopen(Preopen {
+            guest: guest.parse().unwrap(),
+            host: "/host".into(),
+            access,
+        })
     }
 
     fn variable(name: &str, value: &str) -> Grant {
-        Grant::Env { name: name.to_owned(), value: value.to_owned() }
+        Grant::Env {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }
     }
 
     #[test]
     fn nothing_is_granted_by_default() {
         let none = Grants::none();
         assert_eq!(none.preopens().count() + none.env().count(), 0);
-        for capability in [Capability::Clock, Capability::Random, Capability::Http, Capability::Unknown] {
+        for capability in [
+            Capability::Clock,
+            Capability::Random,
+            Capability::Http,
+            Capability::Unknown,
+        ] {
             assert!(!none.admits(capability), "{capability}");
         }
     }
@@ -254,37 +281,62 @@ mod tests {
     #[test]
     fn an_unknown_kind_of_grant_is_an_error() {
         assert!(serde_json::from_str::<Grant>(r#"{"gpu": {}}"#).is_err());
-        assert!(serde_json::from_str::<Grant>(r#"{"env": {"name":"A","value":"b","also":1}}"#).is_err());
+        assert!(
+            serde_json::from_str::<Grant>(r#"{"env": {"name":"A","value":"b","also":1}}"#).is_err()
+        );
         let clock = serde_json::from_str::<Grant>(r#"{"clock": "real"}"#).unwrap();
         assert_eq!(clock, Grant::Clock(Clock::Real));
     }
 
     #[test]
     fn http_is_refused_and_not_ignored() {
-        let http = Grant::Http { hosts: vec!["example.com".to_owned()] };
+        let http = Grant::Http {
+            hosts: vec!["example.com".to_owned()],
+        };
         assert_eq!(Grants::of([http]), Err(GrantError::Http));
     }
 
     #[test]
     fn one_guest_path_is_granted_once() {
-        let twice = [directory("/d", Access::ReadOnly), directory("/d", Access::ReadWrite)];
-        assert_eq!(Grants::of(twice), Err(GrantError::SamePath("/d".parse().unwrap())));
+        let twice = [
+            directory("/d", Access::ReadOnly),
+            directory("/d", Access::ReadWrite),
+        ];
+        assert_eq!(
+            Grants::of(twice),
+            Err(GrantError::SamePath("/d".parse().unwrap()))
+        );
     }
 
     #[test]
     fn malformed_variables_are_refused() {
         for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")] {
-            assert!(Grants::none().with(variable(name, value)).is_err(), "{name:?}={value:?}");
+            assert!(
+                Grants::none().with(variable(name, value)).is_err(),
+                "{name:?}={value:?}"
+            );
         }
         let large = "x".repeat(MAX_ENV_BYTES);
-        assert!(matches!(Grants::of([variable("A", &large)]), Err(GrantError::EnvTooLarge(_))));
+        assert!(matches!(
+            Grants::of([variable("A", &large)]),
+            Err(GrantError::EnvTooLarge(_))
+        ));
     }
 
     #[test]
     fn attenuation_only_takes_away() {
-        let all = Grants::of([directory("/a", Access::ReadOnly), directory("/b", Access::ReadWrite)]).unwrap();
+        let all = Grants::of([
+            directory("/a", Access::ReadOnly),
+            directory("/b", Access::ReadWrite),
+        ])
+        .unwrap();
         let less = all.attenuate(&["/a".parse().unwrap()]).unwrap();
-        assert_eq!(less.preopens().map(|p| p.guest.as_str()).collect::<Vec<_>>(), ["/a"]);
+        assert_eq!(
+            less.preopens()
+                .map(|p| p.guest.as_str())
+                .collect::<Vec<_>>(),
+            ["/a"]
+        );
         assert!(all.attenuate(&["/c".parse().unwrap()]).is_err());
         assert!(less.attenuate(&["/b".parse().unwrap()]).is_err());
     }

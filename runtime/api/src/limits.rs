@@ -76,18 +76,32 @@ impl Limits {
     /// Names the first that it cannot have.
     pub fn check(&self) -> Result<(), LimitsError> {
         let wrong = |name, value: &dyn ToString, allowed: String| {
-            Err(LimitsError { name, value: value.to_string(), allowed })
+            Err(LimitsError {
+                name,
+                value: value.to_string(),
+                allowed,
+            })
         };
         if self.deadline.is_zero() || self.deadline > MAX_DEADLINE {
             let value = humantime::format_duration(self.deadline);
-            return wrong("deadline", &value, "more than 0s and at most 24h".to_owned());
+            return wrong(
+                "deadline",
+                &value,
+                "more than 0s and at most 24h".to_owned(),
+            );
         }
         if self.memory < MIN_MEMORY || self.memory > MAX_MEMORY {
-            return wrong("memory", &self.memory, format!("{MIN_MEMORY} to {MAX_MEMORY}"));
+            return wrong(
+                "memory",
+                &self.memory,
+                format!("{MIN_MEMORY} to {MAX_MEMORY}"),
+            );
         }
-        for (name, value) in
-            [("processes", self.processes), ("spawns", self.spawns), ("handles", self.handles)]
-        {
+        for (name, value) in [
+            ("processes", self.processes),
+            ("spawns", self.spawns),
+            ("handles", self.handles),
+        ] {
             if value == 0 {
                 return wrong(name, &value, "at least 1".to_owned());
             }
@@ -117,11 +131,16 @@ mod seconds {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        value: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(value.as_secs_f64())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         let value = f64::deserialize(deserializer)?;
         Duration::try_from_secs_f64(value).map_err(D::Error::custom)
     }
@@ -139,12 +158,48 @@ mod tests {
     #[test]
     fn impossible_limits_are_named() {
         let cases = [
-            ("deadline", Limits { deadline: Duration::ZERO, ..Limits::default() }),
-            ("deadline", Limits { deadline: Duration::MAX, ..Limits::default() }),
-            ("memory", Limits { memory: ByteSize::gib(5), ..Limits::default() }),
-            ("memory", Limits { memory: ByteSize::bytes(0), ..Limits::default() }),
-            ("processes", Limits { processes: 0, ..Limits::default() }),
-            ("handles", Limits { handles: 0, ..Limits::default() }),
+            (
+                "deadline",
+                Limits {
+                    deadline: Duration::ZERO,
+                    ..Limits::default()
+                },
+            ),
+            (
+                "deadline",
+                Limits {
+                    deadline: Duration::MAX,
+                    ..Limits::default()
+                },
+            ),
+            (
+                "memory",
+                Limits {
+                    memory: ByteSize::gib(5),
+                    ..Limits::default()
+                },
+            ),
+            (
+                "memory",
+                Limits {
+                    memory: ByteSize::bytes(0),
+                    ..Limits::default()
+                },
+            ),
+            (
+                "processes",
+                Limits {
+                    processes: 0,
+                    ..Limits::default()
+                },
+            ),
+            (
+                "handles",
+                Limits {
+                    handles: 0,
+                    ..Limits::default()
+                },
+            ),
         ];
         for (name, limits) in cases {
             assert_eq!(limits.check().unwrap_err().name, name);
@@ -153,7 +208,8 @@ mod tests {
 
     #[test]
     fn json_leaves_out_what_stays_at_its_default() {
-        let limits: Limits = serde_json::from_str(r#"{"deadline": 0.5, "memory": "64Mi"}"#).unwrap();
+        let limits: Limits =
+            serde_json::from_str(r#"{"deadline": 0.5, "memory": "64Mi"}"#).unwrap();
         assert_eq!(limits.deadline, Duration::from_millis(500));
         assert_eq!(limits.memory, ByteSize::mib(64));
         assert_eq!(limits.disk, Limits::default().disk);
@@ -163,7 +219,11 @@ mod tests {
 
     #[test]
     fn min_takes_the_smaller_of_each() {
-        let small = Limits { depth: 0, handles: 1, ..Limits::default() };
+        let small = Limits {
+            depth: 0,
+            handles: 1,
+            ..Limits::default()
+        };
         let min = Limits::default().min(&small);
         assert_eq!((min.depth, min.handles), (0, 1));
         assert_eq!(min.memory, Limits::default().memory);

@@ -52,8 +52,14 @@ impl Capability {
     /// What a guest can do with it, and how it is granted; one line each.
     pub fn describe(self) -> (&'static str, &'static str) {
         match self {
-            Self::Stdio => ("read arguments and stdin, write stdout and stderr", "always there"),
-            Self::Env => ("read environment variables", "only those given with -e NAME=VALUE"),
+            Self::Stdio => (
+                "read arguments and stdin, write stdout and stderr",
+                "always there",
+            ),
+            Self::Env => (
+                "read environment variables",
+                "only those given with -e NAME=VALUE",
+            ),
             Self::Files => (
                 "read and write files",
                 "only below directories given with --ro HOST:GUEST or --rw HOST:GUEST",
@@ -64,9 +70,18 @@ impl Capability {
                 "run other components of the sandbox",
                 "--processes N; a child never holds more than its parent",
             ),
-            Self::Sockets => ("open TCP and UDP sockets, look up names", "cannot be granted: each call is refused"),
-            Self::Http => ("send HTTP requests", "cannot be granted yet: the component is refused"),
-            Self::Unknown => ("use an interface Mote does not offer", "cannot be granted: the component is refused"),
+            Self::Sockets => (
+                "open TCP and UDP sockets, look up names",
+                "cannot be granted: each call is refused",
+            ),
+            Self::Http => (
+                "send HTTP requests",
+                "cannot be granted yet: the component is refused",
+            ),
+            Self::Unknown => (
+                "use an interface Mote does not offer",
+                "cannot be granted: the component is refused",
+            ),
         }
     }
 }
@@ -115,7 +130,11 @@ pub struct Manifest {
 impl Manifest {
     /// The capabilities the imports amount to, each once, in a fixed order.
     pub fn capabilities(&self) -> Vec<Capability> {
-        let mut found: Vec<_> = self.imports.iter().map(|i| Capability::of_import(i)).collect();
+        let mut found: Vec<_> = self
+            .imports
+            .iter()
+            .map(|i| Capability::of_import(i))
+            .collect();
         found.sort_unstable();
         found.dedup();
         found
@@ -123,7 +142,9 @@ impl Manifest {
 
     /// Whether it can be run as a command: it exports `wasi:cli/run`.
     pub fn is_command(&self) -> bool {
-        self.exports.iter().any(|export| export.starts_with("wasi:cli/run@0.2"))
+        self.exports
+            .iter()
+            .any(|export| export.starts_with("wasi:cli/run@0.2"))
     }
 }
 

@@ -47,7 +47,11 @@ impl GuestPath {
     /// # Errors
     /// `path` holds a NUL or the result is longer than 4096 bytes.
     pub fn join(&self, path: &str) -> Result<Self, NameError> {
-        let base = if path.starts_with('/') { "" } else { self.as_str() };
+        let base = if path.starts_with('/') {
+            ""
+        } else {
+            self.as_str()
+        };
         let mut parts: Vec<&str> = Vec::new();
         for part in base.split('/').chain(path.split('/')) {
             match part {
@@ -201,7 +205,13 @@ mod tests {
     fn digests_round_trip_and_refuse_other_forms() {
         let digest = Digest::from_bytes([0xab; 32]);
         assert_eq!(digest.to_string().parse(), Ok(digest));
-        for text in ["", "sha256:", "md5:00", &"sha256:G".repeat(9), &digest.hex()] {
+        for text in [
+            "",
+            "sha256:",
+            "md5:00",
+            &"sha256:G".repeat(9),
+            &digest.hex(),
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text:?}");
         }
         assert!(digest.to_string().to_uppercase().parse::<Digest>().is_err());

@@ -163,7 +163,9 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// There is no such program.
-    #[error("{program}: command not found; there are sh, python3, js and component files with a / in their path")]
+    #[error(
+        "{program}: command not found; there are sh, python3, js and component files with a / in their path"
+    )]
     NotFound {
         /// `argv[0]`.
         program: String,
@@ -177,7 +179,9 @@ pub enum Rejection {
         reason: String,
     },
     /// The component needs a capability that the sandbox lacks.
-    #[error("{program}: needs the capability {capability} (imports {import}), which the sandbox does not hold: {how}")]
+    #[error(
+        "{program}: needs the capability {capability} (imports {import}), which the sandbox does not hold: {how}"
+    )]
     Denied {
         /// `argv[0]`.
         program: String,
@@ -216,11 +220,16 @@ mod micros {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        value: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(u64::try_from(value.as_micros()).unwrap_or(u64::MAX))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_micros)
     }
 }
@@ -232,7 +241,9 @@ mod tests {
     fn every_end() -> [End; 9] {
         [
             End::Exited { code: 3 },
-            End::Trapped { trap: "unreachable".to_owned() },
+            End::Trapped {
+                trap: "unreachable".to_owned(),
+            },
             End::Deadline,
             End::Memory,
             End::Output,
@@ -246,7 +257,11 @@ mod tests {
     #[test]
     fn every_end_but_an_ordinary_exit_says_what_to_do() {
         for end in every_end() {
-            assert_eq!(end.hint().is_none(), matches!(end, End::Exited { .. }), "{end:?}");
+            assert_eq!(
+                end.hint().is_none(),
+                matches!(end, End::Exited { .. }),
+                "{end:?}"
+            );
         }
     }
 

@@ -10,7 +10,9 @@ pub struct ByteSize(u64);
 
 /// The text is no byte size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no size; write a whole number of bytes with an optional Ki, Mi, Gi, k, M or G, such as 64Mi")]
+#[error(
+    "{0:?} is no size; write a whole number of bytes with an optional Ki, Mi, Gi, k, M or G, such as 64Mi"
+)]
 pub struct SizeError(String);
 
 /// Suffix and factor, binary ones first so that `Ki` is not read as `K` + `i`.
@@ -121,7 +123,16 @@ mod tests {
 
     #[test]
     fn nonsense_and_overflow_are_refused() {
-        for text in ["", "Mi", "-1", "+1", "1.5Gi", "64 Mi", "64MiB", "99999999999Gi"] {
+        for text in [
+            "",
+            "Mi",
+            "-1",
+            "+1",
+            "1.5Gi",
+            "64 Mi",
+            "64MiB",
+            "99999999999Gi",
+        ] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }

@@ -20,10 +20,16 @@ fn main() {
     let mut files = Vec::new();
     list(root, &mut files);
     let name_of = |file: &Path| {
-        let name = file.strip_prefix(root).expect("a file of the library").with_extension("");
+        let name = file
+            .strip_prefix(root)
+            .expect("a file of the library")
+            .with_extension("");
         name.to_str().expect("an ASCII name").to_owned()
     };
-    let mut files: Vec<(String, PathBuf)> = files.into_iter().map(|file| (name_of(&file), file)).collect();
+    let mut files: Vec<(String, PathBuf)> = files
+        .into_iter()
+        .map(|file| (name_of(&file), file))
+        .collect();
     files.sort();
 
     let runtime = Runtime::new().expect("a JavaScript runtime");
@@ -33,7 +39,11 @@ fn main() {
         let bytecode = out.join(format!("{}.bytecode", name.replace('/', "-")));
         let bytes = context.with(|ctx| compile(&ctx, &name, &file));
         fs::write(&bytecode, bytes).expect("OUT_DIR is writable");
-        writeln!(table, "    ({name:?}, include_bytes!({bytecode:?}) as &[u8]),").expect("a string grows");
+        writeln!(
+            table,
+            "    ({name:?}, include_bytes!({bytecode:?}) as &[u8]),"
+        )
+        .expect("a string grows");
     }
     table.push(']');
     fs::write(out.join("library.rs"), table).expect("OUT_DIR is writable");
@@ -55,7 +65,8 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
 /// `library.rs` calls with `(exports, require, module, native)`.
 fn compile(ctx: &Ctx<'_>, name: &str, file: &Path) -> Vec<u8> {
     let source = fs::read_to_string(file).expect("a file of the library is text");
-    let script = format!("(function (exports, require, module, native) {{ 'use strict'; {source}\n}})");
+    let script =
+        format!("(function (exports, require, module, native) {{ 'use strict'; {source}\n}})");
     let length = script.len();
     let script = CString::new(script).expect("a file of the library has no NUL");
     let file_name = CString::new(format!("node:{name}")).expect("a name has no NUL");
@@ -65,11 +76,22 @@ fn compile(ctx: &Ctx<'_>, name: &str, file: &Path) -> Vec<u8> {
     // buffer is the engine's, of the size it says, copied and then freed.
     unsafe {
         let context = ctx.as_raw().as_ptr();
-        let code = qjs::JS_Eval(context, script.as_ptr(), length as _, file_name.as_ptr(), flags as i32);
+        let code = qjs::JS_Eval(
+            context,
+            script.as_ptr(),
+            length as _,
+            file_name.as_ptr(),
+            flags as i32,
+        );
         if qjs::JS_IsException(code) {
             let error = ctx.catch();
             let error = error.as_exception().expect("an error");
-            panic!("{}: {:?} {:?}", file.display(), error.message(), error.stack());
+            panic!(
+                "{}: {:?} {:?}",
+                file.display(),
+                error.message(),
+                error.stack()
+            );
         }
         let mut size = 0;
         let buffer = qjs::JS_WriteObject(context, &mut size, code, write as i32);

@@ -34,7 +34,8 @@ pub fn run() -> Result<(), String> {
 /// Tells the library of a promise rejected without a handler, or of a handler
 /// that came late.
 fn report_rejection<'js>(ctx: &Ctx<'js>, promise: Value<'js>, reason: Value<'js>, handled: bool) {
-    let told = library::hook(ctx, "rejection").and_then(|hook| hook.call::<_, ()>((promise, reason, handled)));
+    let told = library::hook(ctx, "rejection")
+        .and_then(|hook| hook.call::<_, ()>((promise, reason, handled)));
     if told.is_err() {
         // The hook only appends to a list: what it throws is a full stack or
         // memory, which the program meets by itself.

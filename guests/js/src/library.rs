@@ -29,7 +29,8 @@ pub fn start<'js>(ctx: &Ctx<'js>, native: Object<'js>) -> Result<()> {
     native.set("library", Func::from(load))?;
     native.set("libraryNames", names)?;
     native.set("hooks", hooks.clone())?;
-    ctx.store_userdata(Hooks(hooks)).map_err(|UserDataError(_)| Error::Unknown)?;
+    ctx.store_userdata(Hooks(hooks))
+        .map_err(|UserDataError(_)| Error::Unknown)?;
     let main: Function<'js> = load(ctx.clone(), "internal/main".to_owned())?;
     let exports = Object::new(ctx.clone())?;
     main.call((exports, (), (), native))
@@ -37,14 +38,19 @@ pub fn start<'js>(ctx: &Ctx<'js>, native: Object<'js>) -> Result<()> {
 
 /// The hook of that name.
 pub fn hook<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Function<'js>> {
-    ctx.userdata::<Hooks<'js>>().ok_or(Error::Unknown)?.0.get(name)
+    ctx.userdata::<Hooks<'js>>()
+        .ok_or(Error::Unknown)?
+        .0
+        .get(name)
 }
 
 /// The function of the library file called `name`.
 fn load<'js>(ctx: Ctx<'js>, name: String) -> Result<Function<'js>> {
     let index = LIBRARY
         .binary_search_by(|(other, _)| (*other).cmp(name.as_str()))
-        .map_err(|_| Exception::throw_message(&ctx, &format!("no library file is called {name}")))?;
+        .map_err(|_| {
+            Exception::throw_message(&ctx, &format!("no library file is called {name}"))
+        })?;
     let value: Value<'js> = script::run_bytecode(&ctx, LIBRARY[index].1)?;
     Function::from_value(value)
 }

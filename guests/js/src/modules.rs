@@ -22,7 +22,10 @@ impl Resolver for Library {
         name: &str,
         attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
-        let kind = attributes.map(|attributes| attributes.get_type()).transpose()?.flatten();
+        let kind = attributes
+            .map(|attributes| attributes.get_type())
+            .transpose()?
+            .flatten();
         hook(ctx, "resolve")?.call((name, base, kind))
     }
 }
@@ -36,7 +39,10 @@ impl Loader for Library {
         name: &str,
         attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        let kind = attributes.map(|attributes| attributes.get_type()).transpose()?.flatten();
+        let kind = attributes
+            .map(|attributes| attributes.get_type())
+            .transpose()?
+            .flatten();
         let loaded: Value<'js> = hook(ctx, "load")?.call((name, kind))?;
         let Some(source) = loaded.as_string() else {
             return Module::declare_def::<Values, _>(ctx.clone(), name);

@@ -142,4 +142,37 @@ VALUES = [
     message("invalid string length", "Invalid string length", 6),
 ]
 
-EDITS = STACK + LINES + JSON + SYNTAX + VALUES
+# What console.log shows of an iterator, without advancing it: a copy of it. The
+# kind is 0 for keys, 1 for values, 2 for entries; undefined for what is no
+# iterator of a map or set, or has nothing left.
+ITERATORS = [(
+    "static JSValue js_map_read(BCReaderState *s, int magic)\n{",
+    """JSValue JS_CopyMapIterator(JSContext *ctx, JSValueConst iterator, int *kind)
+{
+    JSMapIteratorData *from, *to;
+    JSValue copy;
+    int magic;
+
+    if (!JS_IsObject(iterator))
+        return JS_UNDEFINED;
+    magic = JS_VALUE_GET_OBJ(iterator)->class_id - JS_CLASS_MAP_ITERATOR;
+    if (magic != 0 && magic != MAGIC_SET)
+        return JS_UNDEFINED;
+    from = JS_GetOpaque(iterator, JS_CLASS_MAP_ITERATOR + magic);
+    if (!from || JS_IsUndefined(from->obj))
+        return JS_UNDEFINED;
+    *kind = from->kind;
+    copy = js_create_map_iterator(ctx, from->obj, 0, NULL, (from->kind << 2) | magic);
+    if (JS_IsException(copy))
+        return copy;
+    to = JS_GetOpaque(copy, JS_CLASS_MAP_ITERATOR + magic);
+    to->cur_record = from->cur_record;
+    if (to->cur_record)
+        to->cur_record->ref_count++;
+    return copy;
+}
+
+static JSValue js_map_read(BCReaderState *s, int magic)
+{""", 1)]
+
+EDITS = STACK + LINES + JSON + SYNTAX + VALUES + ITERATORS

@@ -82,12 +82,15 @@ function debuglog(section) {
   return Object.assign(log, { enabled });
 }
 
-function styleText(style, text) {
+function styleText(style, text, { validateStream = true, stream = process.stdout } = {}) {
   validateString(text, 'text');
+  for (const name of [].concat(style)) {
+    if (colors[name] === undefined) throw invalidArgValue('format', name, `must be one of: ${Object.keys(colors).map((color) => `'${color}'`).join(', ')}`);
+  }
+  if (validateStream && !stream.isTTY) return text; // colours are for terminals
   return [].concat(style).reduceRight((styled, name) => {
-    const codes = colors[name];
-    if (codes === undefined) throw invalidArgValue('format', name, `must be one of: ${Object.keys(colors).map((color) => `'${color}'`).join(', ')}`);
-    return `\u001b[${codes[0]}m${styled}\u001b[${codes[1]}m`;
+    const [start, end] = colors[name];
+    return `\u001b[${start}m${styled}\u001b[${end}m`;
   }, text);
 }
 

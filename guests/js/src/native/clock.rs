@@ -3,6 +3,7 @@
 use rquickjs::function::Func;
 use rquickjs::{Object, Result};
 
+use super::child;
 use crate::bindings::wasi::cli::stdin::get_stdin;
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::io::poll;
@@ -17,13 +18,16 @@ pub fn install<'js>(native: &Object<'js>) -> Result<()> {
     native.set("wait", Func::from(wait))
 }
 
-/// Waits until so many milliseconds have passed (negative: for ever) or, if
-/// `input` is set, standard input can be read. Says whether it can.
+/// Waits until so many milliseconds have passed (negative: for ever), a child
+/// has something to tell or, if `input` is set, standard input can be read.
+/// Says whether it can.
 fn wait(millis: f64, input: bool) -> bool {
-    let timer = (millis >= 0.0).then(|| monotonic_clock::subscribe_duration((millis * NANOS) as u64));
+    let timer =
+        (millis >= 0.0).then(|| monotonic_clock::subscribe_duration((millis * NANOS) as u64));
     let stdin = input.then(get_stdin);
     let readable = stdin.as_ref().map(|stream| stream.subscribe());
-    let pollables: Vec<_> = readable.iter().chain(&timer).collect();
+    let children = child::pollables();
+    let pollables: Vec<_> = readable.iter().chain(&timer).chain(&children).collect();
     if pollables.is_empty() {
         return false;
     }

@@ -15,7 +15,11 @@ pub fn throw(ctx: &Ctx<'_>, error: &io::Error) -> Error {
 
 /// The result of a system call which says "refused" by a negative number.
 pub fn check<T: Default + PartialOrd>(ctx: &Ctx<'_>, result: T) -> rquickjs::Result<T> {
-    if result < T::default() { Err(throw(ctx, &io::Error::last_os_error())) } else { Ok(result) }
+    if result < T::default() {
+        Err(throw(ctx, &io::Error::last_os_error()))
+    } else {
+        Ok(result)
+    }
 }
 
 /// The error's name as in `errno.h`; `EIO` for one without.

@@ -19,7 +19,10 @@ const ANY_MODE: c_int = 0o666;
 /// Puts the functions below on `native`.
 pub fn install<'js>(native: &Object<'js>) -> Result<()> {
     native.set("open", Func::from(open))?;
-    native.set("close", Func::from(|ctx: Ctx<'js>, fd: c_int| close(&ctx, fd)))?;
+    native.set(
+        "close",
+        Func::from(|ctx: Ctx<'js>, fd: c_int| close(&ctx, fd)),
+    )?;
     native.set("sync", Func::from(sync))?;
     native.set("resize", Func::from(resize))?;
     native.set("stat", Func::from(stat))?;
@@ -68,7 +71,9 @@ fn open_flags(letters: &str) -> c_int {
 fn open(ctx: Ctx<'_>, path: String, letters: String) -> Result<c_int> {
     let path = c_path(&ctx, path)?;
     // SAFETY: the path is a live C string.
-    check(&ctx, unsafe { libc::open(path.as_ptr(), open_flags(&letters), ANY_MODE) })
+    check(&ctx, unsafe {
+        libc::open(path.as_ptr(), open_flags(&letters), ANY_MODE)
+    })
 }
 
 fn close(ctx: &Ctx<'_>, fd: c_int) -> Result<()> {
@@ -93,7 +98,10 @@ fn stat<'js>(ctx: Ctx<'js>, path: String, follow: bool) -> Result<Array<'js>> {
     let mut status = MaybeUninit::uninit();
     // SAFETY: path and buffer are live; a call that succeeds fills the buffer.
     let status = unsafe {
-        check(&ctx, libc::fstatat(libc::AT_FDCWD, path.as_ptr(), status.as_mut_ptr(), flags))?;
+        check(
+            &ctx,
+            libc::fstatat(libc::AT_FDCWD, path.as_ptr(), status.as_mut_ptr(), flags),
+        )?;
         status.assume_init()
     };
     describe(ctx, &status)
@@ -147,7 +155,12 @@ fn read_file<'js>(ctx: Ctx<'js>, path: String) -> Result<ArrayBuffer<'js>> {
     ArrayBuffer::new(ctx, content)
 }
 
-fn write_file<'js>(ctx: Ctx<'js>, path: String, letters: String, content: TypedArray<'js, u8>) -> Result<()> {
+fn write_file<'js>(
+    ctx: Ctx<'js>,
+    path: String,
+    letters: String,
+    content: TypedArray<'js, u8>,
+) -> Result<()> {
     let fd = open(ctx.clone(), path, letters)?;
     let written = write_all(fd, bytes(&content), -1.0);
     close(&ctx, fd)?;
@@ -201,7 +214,10 @@ fn link(ctx: Ctx<'_>, from: String, to: String) -> Result<()> {
 fn make_link(ctx: Ctx<'_>, target: String, path: String) -> Result<()> {
     let (target, path) = (c_path(&ctx, target)?, c_path(&ctx, path)?);
     // SAFETY: both are live C strings.
-    check(&ctx, unsafe { libc::symlink(target.as_ptr(), path.as_ptr()) }).map(drop)
+    check(&ctx, unsafe {
+        libc::symlink(target.as_ptr(), path.as_ptr())
+    })
+    .map(drop)
 }
 
 fn read_link(ctx: Ctx<'_>, path: String) -> Result<String> {
@@ -216,7 +232,10 @@ fn set_times(ctx: Ctx<'_>, path: String, accessed: f64, modified: f64, follow: b
     let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
     let path: *const c_char = path.as_ptr();
     // SAFETY: the path is a live C string and the times are two, as it takes.
-    check(&ctx, unsafe { libc::utimensat(libc::AT_FDCWD, path, times.as_ptr(), flags) }).map(drop)
+    check(&ctx, unsafe {
+        libc::utimensat(libc::AT_FDCWD, path, times.as_ptr(), flags)
+    })
+    .map(drop)
 }
 
 fn timespec(millis: f64) -> libc::timespec {

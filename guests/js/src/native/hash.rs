@@ -56,7 +56,12 @@ fn keep(hash: Box<dyn DynDigest>) -> u32 {
 }
 
 fn copy(ctx: Ctx<'_>, handle: u32) -> Result<u32> {
-    let hash = HASHES.with_borrow(|hashes| hashes.get(handle as usize)?.as_ref().map(|hash| hash.box_clone()));
+    let hash = HASHES.with_borrow(|hashes| {
+        hashes
+            .get(handle as usize)?
+            .as_ref()
+            .map(|hash| hash.box_clone())
+    });
     hash.map(keep).ok_or_else(|| finished(&ctx))
 }
 

@@ -4,6 +4,7 @@
 //! A function that the system refuses throws the bare name of the error
 //! (`"ENOENT"`); the library makes Node's error of it.
 
+mod child;
 mod clock;
 mod errno;
 mod fs;
@@ -13,6 +14,7 @@ mod stdio;
 mod text;
 mod url;
 mod value;
+mod zlib;
 
 use rquickjs::{Ctx, Object, Result, TypedArray};
 
@@ -22,6 +24,7 @@ pub use text::utf8;
 pub fn create<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let native = Object::new(ctx.clone())?;
     crate::script::install(&native)?;
+    child::install(&native)?;
     clock::install(&native)?;
     fs::install(&native)?;
     hash::install(&native)?;
@@ -30,6 +33,7 @@ pub fn create<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     text::install(&native)?;
     url::install(&native)?;
     value::install(&native)?;
+    zlib::install(&native)?;
     Ok(native)
 }
 
@@ -44,7 +48,10 @@ fn bytes<'a>(view: &'a TypedArray<'_, u8>) -> &'a [u8] {
 }
 
 /// The same for writing.
-#[allow(clippy::mut_from_ref, reason = "the engine owns the bytes; see `bytes`")]
+#[allow(
+    clippy::mut_from_ref,
+    reason = "the engine owns the bytes; see `bytes`"
+)]
 fn bytes_mut<'a>(view: &'a TypedArray<'_, u8>) -> &'a mut [u8] {
     view.as_raw().map_or(&mut [], |mut raw| {
         // SAFETY: as in `bytes`; no function holds two slices of one view.

@@ -3,7 +3,9 @@
 use rquickjs::function::Func;
 use rquickjs::{Ctx, Object, Result};
 
-use crate::bindings::wasi::cli::{environment, exit, terminal_stderr, terminal_stdin, terminal_stdout};
+use crate::bindings::wasi::cli::{
+    environment, exit, terminal_stderr, terminal_stdin, terminal_stdout,
+};
 
 /// The working directory where the host names none.
 const ROOT: &str = "/";
@@ -11,9 +13,15 @@ const ROOT: &str = "/";
 /// Puts the functions below, and `argv`, `env` and `cwd`, on `native`.
 pub fn install<'js>(native: &Object<'js>) -> Result<()> {
     native.set("argv", environment::get_arguments())?;
-    native.set("cwd", environment::initial_cwd().unwrap_or_else(|| ROOT.to_owned()))?;
+    native.set(
+        "cwd",
+        environment::initial_cwd().unwrap_or_else(|| ROOT.to_owned()),
+    )?;
     native.set("env", Func::from(env))?;
-    native.set("exit", Func::from(|status: u8| exit::exit_with_code(status)))?;
+    native.set(
+        "exit",
+        Func::from(|status: u8| exit::exit_with_code(status)),
+    )?;
     native.set("isTerminal", Func::from(is_terminal))?;
     native.set("linearMemory", Func::from(linear_memory))
 }

@@ -3,9 +3,13 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{
+    GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD,
+};
 use rquickjs::function::Func;
-use rquickjs::{ArrayBuffer, Ctx, Exception, Object, Result, String as JsString, TypedArray, Value, qjs};
+use rquickjs::{
+    ArrayBuffer, Ctx, Exception, Object, Result, String as JsString, TypedArray, Value, qjs,
+};
 
 use super::bytes;
 
@@ -21,8 +25,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub fn install<'js>(native: &Object<'js>) -> Result<()> {
     native.set("encode", Func::from(encode))?;
     native.set("decode", Func::from(decode))?;
-    native.set("isUtf8", Func::from(|view: TypedArray<'js, u8>| std::str::from_utf8(bytes(&view)).is_ok()))?;
-    native.set("utf8Length", Func::from(|text: JsString<'js>| utf8(&text).map(|text| text.len() as u32)))
+    native.set(
+        "isUtf8",
+        Func::from(|view: TypedArray<'js, u8>| std::str::from_utf8(bytes(&view)).is_ok()),
+    )?;
+    native.set(
+        "utf8Length",
+        Func::from(|text: JsString<'js>| utf8(&text).map(|text| text.len() as u32)),
+    )
 }
 
 /// The bytes of a string in UTF-8; a lone surrogate becomes U+FFFD.
@@ -34,7 +44,10 @@ pub fn utf8(text: &JsString<'_>) -> Result<Vec<u8>> {
     // The engine writes a lone surrogate as the three bytes ED A0..BF xx,
     // which occur in nothing else and are as many as those of U+FFFD.
     let mut at = 0;
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0xED)) {
+    while let Some(found) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == 0xED))
+    {
         at += found;
         if let Some(unit @ [_, 0xA0..=0xBF, _]) = bytes.get_mut(at..at + 3) {
             unit.copy_from_slice("\u{FFFD}".as_bytes());
@@ -48,22 +61,40 @@ pub fn utf8(text: &JsString<'_>) -> Result<Vec<u8>> {
 fn encode<'js>(ctx: Ctx<'js>, text: JsString<'js>, encoding: String) -> Result<ArrayBuffer<'js>> {
     let bytes = match encoding.as_str() {
         "utf8" => utf8(&text)?,
-        "utf16le" => utf16(&ctx, &text)?.into_iter().flat_map(u16::to_le_bytes).collect(),
-        "latin1" => utf16(&ctx, &text)?.into_iter().map(|unit| unit as u8).collect(),
+        "utf16le" => utf16(&ctx, &text)?
+            .into_iter()
+            .flat_map(u16::to_le_bytes)
+            .collect(),
+        "latin1" => utf16(&ctx, &text)?
+            .into_iter()
+            .map(|unit| unit as u8)
+            .collect(),
         "hex" => decode_hex(&utf8(&text)?),
         "base64" => decode_base64(&utf8(&text)?)?,
-        other => return Err(Exception::throw_type(&ctx, &format!("unknown encoding {other}"))),
+        other => {
+            return Err(Exception::throw_type(
+                &ctx,
+                &format!("unknown encoding {other}"),
+            ));
+        }
     };
     ArrayBuffer::new(ctx, bytes)
 }
 
 /// The string that a view's bytes are in `encoding`.
-fn decode<'js>(ctx: Ctx<'js>, view: TypedArray<'js, u8>, encoding: String) -> Result<JsString<'js>> {
+fn decode<'js>(
+    ctx: Ctx<'js>,
+    view: TypedArray<'js, u8>,
+    encoding: String,
+) -> Result<JsString<'js>> {
     let bytes = bytes(&view);
     let text = match encoding.as_str() {
         "utf8" => String::from_utf8_lossy(bytes).into_owned(),
         "utf16le" => {
-            let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+            let units: Vec<u16> = bytes
+                .chunks_exact(2)
+                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+                .collect();
             return from_utf16(&ctx, &units);
         }
         "latin1" => bytes.iter().map(|byte| *byte as char).collect(),
@@ -71,7 +102,12 @@ fn decode<'js>(ctx: Ctx<'js>, view: TypedArray<'js, u8>, encoding: String) -> Re
         "hex" => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
         "base64" => STANDARD.encode(bytes),
         "base64url" => URL_SAFE_NO_PAD.encode(bytes),
-        other => return Err(Exception::throw_type(&ctx, &format!("unknown encoding {other}"))),
+        other => {
+            return Err(Exception::throw_type(
+                &ctx,
+                &format!("unknown encoding {other}"),
+            ));
+        }
     };
     JsString::from_str(ctx, &text)
 }
@@ -106,7 +142,9 @@ fn from_utf16<'js>(ctx: &Ctx<'js>, units: &[u16]) -> Result<JsString<'js>> {
 /// Pairs of hexadecimal digits, up to the first that is none.
 fn decode_hex(text: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    text.chunks_exact(2).map_while(|pair| Some((digit(pair[0])? << 4 | digit(pair[1])?) as u8)).collect()
+    text.chunks_exact(2)
+        .map_while(|pair| Some((digit(pair[0])? << 4 | digit(pair[1])?) as u8))
+        .collect()
 }
 
 /// Base64 in either alphabet up to the first `=`; what is in neither is skipped.

@@ -8,8 +8,14 @@ use url::{Url, quirks};
 pub fn install<'js>(native: &Object<'js>) -> Result<()> {
     native.set("urlParse", Func::from(parse))?;
     native.set("urlChange", Func::from(change))?;
-    native.set("domainToAscii", Func::from(|domain: String| quirks::domain_to_ascii(&domain)))?;
-    native.set("domainToUnicode", Func::from(|domain: String| quirks::domain_to_unicode(&domain)))
+    native.set(
+        "domainToAscii",
+        Func::from(|domain: String| quirks::domain_to_ascii(&domain)),
+    )?;
+    native.set(
+        "domainToUnicode",
+        Func::from(|domain: String| quirks::domain_to_unicode(&domain)),
+    )
 }
 
 /// The parts of a URL, resolved against a base if there is one; none if it is

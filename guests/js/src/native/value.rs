@@ -1,5 +1,7 @@
 //! What `util.inspect` sees of a value and a program does not.
 
+use std::ffi::c_int;
+
 use rquickjs::function::Func;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Array, Ctx, Object, Promise, Proxy, Result, Value, qjs};
@@ -7,6 +9,7 @@ use rquickjs::{Array, Ctx, Object, Promise, Proxy, Result, Value, qjs};
 /// Puts the functions below on `native`.
 pub fn install<'js>(native: &Object<'js>) -> Result<()> {
     native.set("classOf", Func::from(class_of))?;
+    native.set("iteratorRest", Func::from(iterator_rest))?;
     native.set("promiseDetails", Func::from(promise_details))?;
     native.set("proxyDetails", Func::from(proxy_details))
 }
@@ -47,5 +50,35 @@ fn proxy_details<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<Option<Array<'
     let details = Array::new(ctx)?;
     details.set(0, proxy.target()?)?;
     details.set(1, proxy.handler()?)?;
+    Ok(Some(details))
+}
+
+unsafe extern "C" {
+    /// Added to the engine by `toolchain/engine_edits.py`.
+    fn JS_CopyMapIterator(
+        ctx: *mut qjs::JSContext,
+        iterator: qjs::JSValue,
+        kind: *mut c_int,
+    ) -> qjs::JSValue;
+}
+
+/// `[kind, copy]` of an iterator of a map or set which has something left: the
+/// copy stands where it stands; the kind is 0 keys, 1 values, 2 entries.
+fn iterator_rest<'js>(ctx: Ctx<'js>, iterator: Value<'js>) -> Result<Option<Array<'js>>> {
+    let mut kind = 0;
+    // SAFETY: the value is live; the copy it returns is ours.
+    let copy = unsafe {
+        let raw = JS_CopyMapIterator(ctx.as_raw().as_ptr(), iterator.as_raw(), &mut kind);
+        if qjs::JS_IsException(raw) {
+            return Err(rquickjs::Error::Exception);
+        }
+        Value::from_raw(ctx.clone(), raw)
+    };
+    if copy.is_undefined() {
+        return Ok(None);
+    }
+    let details = Array::new(ctx)?;
+    details.set(0, kind)?;
+    details.set(1, copy)?;
     Ok(Some(details))
 }

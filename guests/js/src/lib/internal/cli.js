@@ -87,7 +87,7 @@ function parse(args) {
 // Runs code that is no file: of -e, -p or standard input.
 function runText(code, name, { type, print }) {
   const { compileCommonJs, hasModuleSyntax, runScript } = require('internal/compile');
-  const Module = require('module');
+  const Module = require('internal/cjs');
   let asModule = type === 'module';
   if (type === undefined && !print) {
     try {
@@ -136,7 +136,7 @@ function settle(promise, name) {
 }
 
 function runFile(name) {
-  const Module = require('module');
+  const Module = require('internal/cjs');
   const given = path.resolve(name);
   process.argv[1] = given;
   const file = require('internal/resolve').forRequire(given, '/');
@@ -178,7 +178,7 @@ function check(name) {
 }
 
 function preload({ require: specifier, import: url }) {
-  const Module = require('module');
+  const Module = require('internal/cjs');
   const base = path.join(process.cwd(), 'preload');
   if (specifier !== undefined) Module.createRequire(base)(specifier);
   else native.importModule(native.hooks.resolve(url, base)).catch(fatal.uncaught);
@@ -212,6 +212,7 @@ function run(args) {
     native.writeText(2, `Warning: Detected unsettled top-level await at ${unsettled}\n`);
     process.exitCode = NEVER_SETTLED_STATUS;
   });
+  require('internal/stack').forget();
   try {
     start(asked);
   } catch (error) {

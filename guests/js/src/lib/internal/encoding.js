@@ -20,6 +20,8 @@ class TextEncoder {
     }
     return { read, written };
   }
+
+  [inspect.custom](depth, options) { return inspect({ encoding: this.encoding }, options); }
 }
 
 // The labels of each encoding that are in use.

@@ -113,7 +113,7 @@ function commonJs(name, file) {
   values.set(name, {
     names: ['default', ...names],
     get() {
-      const exports = require('module')._load(file, undefined, false);
+      const exports = require('internal/cjs')._load(file, undefined, false);
       return Object.fromEntries([['default', exports], ...names.map((key) => [key, exports?.[key]])]);
     },
   });

@@ -39,13 +39,13 @@ function describe(error) {
     } catch {
       text = '<toString() threw exception>';
     }
-    return `Uncaught:\n${text}\n(Use \`node --trace-uncaught ...\` to show where the exception was thrown)${version}`;
+    const head = excerpt(require('internal/stack').framesOfThrown(error));
+    return `${head || 'Uncaught:\n'}${text}\n(Use \`node --trace-uncaught ...\` to show where the exception was thrown)${version}`;
   }
   let text = '';
   try {
     const head = excerpt(String(error.stack));
-    text = head === '' ? '' : `${head}\n`;
-    text += inspect(error);
+    text = (head && `${head}\n`) + inspect(error);
   } catch {
     text += `${error.name}: ${error.message}`;
   }

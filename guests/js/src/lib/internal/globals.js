@@ -53,7 +53,7 @@ function install() {
   lazily('crypto', 'crypto', 'webcrypto', true);
   lazily('fetch', 'internal/fetch', 'fetch', true);
   for (const name of ['Headers', 'Request', 'Response', 'FormData', 'WebSocket']) lazily(name, 'internal/fetch');
-  require('internal/locale').install();
+  require('internal/locale_methods').install();
 }
 
 module.exports = { install };

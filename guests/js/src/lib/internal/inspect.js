@@ -145,9 +145,9 @@ function describe(ctx, value, depth, constructor, tag, inTypedArray, bare) {
   };
 
   if (typeof value === 'function') return based(functionBase(value, constructor, tag), 'special');
-  if (types.isArgumentsObject(value)) return { keys, braces: ['[Arguments] [', ']'], entries: items.none };
-  if (constructor === 'Object' && !types.isNativeError(value)) {
-    const brace = tag === '' ? '{' : `${prefixOf(constructor, tag, 'Object')}{`;
+  if (constructor === 'Object') {
+    let brace = tag === '' ? '{' : `${prefixOf(constructor, tag, 'Object')}{`;
+    if (types.isArgumentsObject(value)) brace = '[Arguments] {';
     return none ? { done: `${brace}}` } : { keys, braces: [brace, '}'], entries: items.none };
   }
   if (types.isRegExp(value)) {
@@ -201,6 +201,11 @@ function describeIterable(ctx, value, constructor, tag, bare) {
     const keys = extraKeys(value, hidden);
     if (value.length === 0 && keys.length === 0 && !hidden) return { done: `${prefix}[]` };
     return { keys, braces: [`${prefix}[`, ']'], entries: items.typedArray, kind: ARRAY };
+  }
+  if (types.isMapIterator(value) || types.isSetIterator(value)) {
+    const [kind, rest] = native.iteratorRest(value) ?? [];
+    const name = tag.replace(/Iterator$/, kind === 2 ? 'Entries' : 'Iterator');
+    return { keys: keysOf(value, hidden), braces: [`[${name}] {`, '}'], entries: items.rest(kind, rest) };
   }
   return undefined;
 }

@@ -7,6 +7,7 @@ const ticks = [];
 const completions = [];
 let immediates = [];
 let refs = 0; // what keeps the loop alive besides the queues
+let onPoll = () => {}; // asks the children for news
 let stdin; // called when standard input can be read
 let now = 0; // of this turn, in whole milliseconds, as libuv keeps it
 let turn = 0;
@@ -101,10 +102,13 @@ function alive() {
   return refs > 0 || completions.length > 0 || immediates.some((entry) => entry.ref && !entry.cancelled);
 }
 
-// Waits for what comes first: a timer, standard input.
+// Waits for what comes first: a timer, standard input, a child.
 function poll() {
   const busy = completions.length > 0 || immediates.length > 0;
-  if (busy && stdin === undefined) return;
+  if (busy && stdin === undefined) {
+    run(onPoll);
+    return;
+  }
   const timer = nextTimer();
   let millis = -1;
   if (busy) millis = 0;
@@ -114,6 +118,7 @@ function poll() {
     stdin = undefined;
     run(call);
   }
+  run(onPoll);
 }
 
 // Runs until nothing is left.
@@ -146,4 +151,5 @@ module.exports = {
   complete: (call) => { completions.push({ call, turn }); },
   immediate(entry) { immediates.push(entry); },
   onStdin(call) { stdin = call; },
+  onPoll(call) { onPoll = call; },
 };

@@ -11,6 +11,6 @@ function require(name) {
   return module.exports;
 }
 
-Error.prepareStackTrace = require('internal/stack').prepareStackTrace;
+require('internal/stack').install();
 require('internal/globals').install();
 require('internal/cli').run(native.argv.slice(1));

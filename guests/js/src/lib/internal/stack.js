@@ -1,11 +1,6 @@
 // Stack traces as V8 writes them: a header, then one line a frame.
 
-// A frame of the library that a program's author has no use for. The last ones
-// are dropped, so that a stack ends with the program's own first frame.
-const isInternal = (site) => {
-  const file = site.getFileName();
-  return file === null || file === undefined || file.startsWith('node:internal/');
-};
+// The library's own frames are left out: a program's author has no use for them.
 
 function frame(site, next) {
   const file = site.getFileName();
@@ -13,7 +8,7 @@ function frame(site, next) {
   if (name === '<eval>' || name === '<anonymous>') name = '';
   if (!file) return name ? `${name} (<anonymous>)` : '<anonymous>';
   // The function around a CommonJS module.
-  if (!name && next?.getFileName()?.startsWith('node:internal/cjs')) name = 'Object.<anonymous>';
+  if (!name && next?.startsWith('node:internal/cjs')) name = 'Object.<anonymous>';
   const line = site.getLineNumber();
   const place = line ? `${file}:${line}:${site.getColumnNumber()}` : file;
   return name ? `${name} (${place})` : place;
@@ -54,18 +49,104 @@ function header(error) {
   }
 }
 
-// What the engine calls to make the `stack` of a new error.
-function prepareStackTrace(error, sites) {
-  if (error instanceof TypeError) nameCallee(error, sites);
-  let end = sites.length;
-  while (end > 0 && isInternal(sites[end - 1])) end--;
-  let text = header(error);
-  for (let i = 0; i < end; i++) {
-    const file = sites[i].getFileName();
-    if (file !== undefined && file !== null && file.startsWith('node:internal/')) continue;
-    text += `\n    at ${frame(sites[i], sites[i + 1])}`;
+// The frames of errors. They are written when the stack is first asked for: a
+// name or message that changed until then is in it, as in V8.
+const frames = new WeakMap();
+let custom; // the program's own Error.prepareStackTrace
+let thrown = {}; // what was last thrown that is no object
+
+function toText(error, sites) {
+  if (custom !== undefined) return custom(error, sites);
+  return header(error) + framesText(sites);
+}
+
+function framesText(sites) {
+  let text = '';
+  for (let i = 0, next; i < sites.length; i++) {
+    // The file that called: a native function between has none.
+    next = sites.slice(i + 1).find((site) => site.getFileName())?.getFileName();
+    const file = sites[i].getFileName() || next;
+    if (file && !file.startsWith('node:internal/')) text += `\n    at ${frame(sites[i], next)}`;
   }
   return text;
 }
 
-module.exports = { prepareStackTrace };
+// The frames of what was thrown though it is no error.
+const framesOfThrown = (value) => (Object.is(thrown.value, value) && thrown.sites ? framesText(thrown.sites) : '');
+
+const define = (error, value) => Object.defineProperty(error, 'stack', { value, writable: true, configurable: true, enumerable: false });
+
+// The property `stack` of an error until it is asked for.
+const unwritten = {
+  get() {
+    const sites = frames.get(this);
+    // Nothing was recorded where the stack had no room for it.
+    const text = sites === undefined ? `${header(this)}\n    at <no room on the stack>` : toText(this, sites);
+    frames.delete(this);
+    if (sites !== undefined) define(this, text);
+    return text;
+  },
+  set(value) { define(this, value); },
+  configurable: true,
+  enumerable: false,
+};
+
+function install() {
+  const engineCapture = Error.captureStackTrace;
+  let capturing = false;
+  // What the engine calls for every new error, and again for one that is
+  // thrown on. It calls until it gets a value.
+  Error.prepareStackTrace = (error, sites) => {
+    if (error === null || typeof error !== 'object') {
+      thrown = { value: error, sites };
+    } else if (capturing || !Object.hasOwn(error, 'stack')) {
+      if (error instanceof TypeError) nameCallee(error, sites);
+      frames.set(error, sites);
+      if (Object.isExtensible(error)) Object.defineProperty(error, 'stack', unwritten);
+    }
+    return true;
+  };
+  Object.defineProperty(Error.prototype, 'stack', unwritten);
+  Object.defineProperty(Error, 'prepareStackTrace', {
+    configurable: true,
+    enumerable: false,
+    get: () => custom,
+    set(call) { custom = typeof call === 'function' ? call : undefined; },
+  });
+  const captureStackTrace = (object, from) => {
+    capturing = true;
+    engineCapture(object, from ?? captureStackTrace);
+    capturing = false;
+    define(object, toText(object, frames.get(object) ?? []));
+  };
+  Object.defineProperty(Error, 'captureStackTrace', { value: captureStackTrace, writable: true, configurable: true });
+  completeCallSites();
+}
+
+// Methods of V8's call sites that the engine's have not got.
+function completeCallSites() {
+  let prototype;
+  custom = (_, sites) => { prototype = Object.getPrototypeOf(sites[0]); };
+  void new Error().stack;
+  custom = undefined;
+  const methods = {
+    getThis() {}, getTypeName: () => null, getFunction() {}, getMethodName() { return this.getFunctionName(); }, getEvalOrigin() {},
+    getScriptNameOrSourceURL() { return this.getFileName(); }, isToplevel: () => true, isEval: () => false, isConstructor: () => false,
+    isAsync: () => false, isPromiseAll: () => false, getPromiseIndex: () => null, toString() { return frame(this); },
+  };
+  for (const [name, value] of Object.entries(methods)) {
+    if (!Object.hasOwn(prototype, name)) Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
+  }
+}
+
+// The engine records where something is thrown unless it still holds a record
+// of what was thrown before; a catch takes that from it.
+function forget() {
+  try {
+    throw undefined;
+  } catch {
+    thrown = {};
+  }
+}
+
+module.exports = { install, forget, framesOfThrown };

@@ -5,7 +5,7 @@ const CLASS = {};
 const learn = (name, example) => { CLASS[name] = native.classOf(example); };
 
 learn('Arguments', (function () { return arguments; }()));
-learn('Arguments2', (function (a) { 'use strict'; return arguments; }(0)));
+learn('SloppyArguments', Function('return arguments')());
 learn('Boolean', Object(true));
 learn('Number', Object(0));
 learn('String', Object(''));
@@ -57,7 +57,7 @@ function isModuleNamespaceObject(value) {
 module.exports = {
   isExternal: () => false,
   isDate: is('Date'),
-  isArgumentsObject: is('Arguments', 'Arguments2'),
+  isArgumentsObject: is('Arguments', 'SloppyArguments'),
   isBigIntObject,
   isBooleanObject,
   isNumberObject,

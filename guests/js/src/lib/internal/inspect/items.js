@@ -1,6 +1,6 @@
 // The entries inspect shows of containers: arrays, maps, buffers, promises.
 
-const { ARRAY_ITEM, OBJECT } = require('internal/inspect/layout');
+const { ARRAY, ARRAY_ITEM, OBJECT, join } = require('internal/inspect/layout');
 const style = require('internal/inspect/style');
 
 const more = (count) => `... ${count} more item${count > 1 ? 's' : ''}`;
@@ -88,6 +88,18 @@ module.exports = function items(show, property) {
     return entries;
   };
 
+  // What an iterator has left: `copy` of it is used up.
+  const rest = (kind, copy = []) => (ctx, _, depth) => {
+    const all = [...copy];
+    const count = shownOf(ctx, all.length);
+    ctx.indentationLvl += 2;
+    const entries = all.slice(0, count).map((item) => (kind === 2
+      ? join(ctx, item.map((part) => show(ctx, part, depth)), '', ['[', ']'], ARRAY, depth) : show(ctx, item, depth)));
+    ctx.indentationLvl -= 2;
+    if (all.length > count) entries.push(more(all.length - count));
+    return entries;
+  };
+
   function promise(ctx, value, depth) {
     const [state, result] = native.promiseDetails(value);
     if (state === 0) return [ctx.stylize('<pending>', 'special')];
@@ -113,6 +125,7 @@ module.exports = function items(show, property) {
     arrayBuffer,
     set: collection(Set.prototype.values, show),
     map: collection(Map.prototype.entries, (ctx, [key, value], depth) => `${show(ctx, key, depth)} => ${show(ctx, value, depth)}`),
+    rest,
     promise,
     namespace,
     unknown: (ctx) => [ctx.stylize('<items unknown>', 'special')],

@@ -9,10 +9,10 @@ use std::time::Duration;
 use bashkit::{ExecutionLimits, MemoryLimits, SessionLimits};
 
 /// Calls of functions, `source` and child shells within each other.
-pub const CALL_DEPTH: usize = 60;
+pub const CALL_DEPTH: usize = 2000;
 
 /// Command substitutions, and subshells, within each other.
-const SUBSHELL_DEPTH: usize = 32;
+const SUBSHELL_DEPTH: usize = 1000;
 
 /// Bytes of a script on standard input: what is longer is data that was sent
 /// to the wrong place.

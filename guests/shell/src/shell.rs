@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bashkit::{Bash, Error, ExecOptions, GitConfig, normalize_path};
+use bashkit::{Bash, Error, ExecOptions, normalize_path};
 
 use crate::bindings::wasi::cli::{environment, stderr, stdin, stdout};
 use crate::files::Files;
@@ -95,7 +95,6 @@ impl<'a> Shell<'a> {
             .limits(limits::execution())
             .session_limits(limits::session())
             .memory_limits(limits::memory())
-            .git(GitConfig::new())
             .command_resolver(Arc::new(Resolver::new(Arc::clone(&files))));
         for name in COMPONENTS {
             builder = builder.command(*name, Program::new(vec![(*name).to_owned()]));

@@ -1,0 +1,236 @@
+//! What one invocation may still use: one [`Budget`] shared by the first
+//! instance and every child below it.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mote_api::{Capability, Denial, Limits};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The ceilings of an invocation and what is used of them. Counters are
+/// relaxed atomics: each stands alone, and no decision reads two of them.
+pub(crate) struct Budget {
+    pub(crate) limits: Limits,
+    pub(crate) deadline: Instant,
+    memory: AtomicU64,
+    peak_memory: AtomicU64,
+    memory_refused: AtomicBool,
+    disk_refused: AtomicBool,
+    output: AtomicU64,
+    processes: AtomicU32,
+    spawns: AtomicU32,
+    /// Told whenever a process ends.
+    ended: Notify,
+    cpu_nanos: AtomicU64,
+    read_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+    file_calls: AtomicU64,
+    denied: Mutex<Vec<Denial>>,
+}
+
+impl Budget {
+    /// A fresh budget whose deadline counts from now.
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            deadline: Instant::now() + limits.deadline,
+            limits,
+            memory: AtomicU64::new(0),
+            peak_memory: AtomicU64::new(0),
+            memory_refused: AtomicBool::new(false),
+            disk_refused: AtomicBool::new(false),
+            output: AtomicU64::new(0),
+            processes: AtomicU32::new(0),
+            spawns: AtomicU32::new(0),
+            ended: Notify::new(),
+            cpu_nanos: AtomicU64::new(0),
+            read_bytes: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            file_calls: AtomicU64::new(0),
+            denied: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Takes `bytes` of memory, or notes that they were refused.
+    pub(crate) fn take_memory(&self, bytes: u64) -> bool {
+        let limit = self.limits.memory.as_u64();
+        let take = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        match self.memory.fetch_update(Relaxed, Relaxed, take) {
+            Ok(before) => {
+                self.peak_memory.fetch_max(before + bytes, Relaxed);
+                true
+            }
+            Err(_) => {
+                self.memory_refused.store(true, Relaxed);
+                false
+            }
+        }
+    }
+
+    pub(crate) fn give_memory(&self, bytes: u64) {
+        self.memory.fetch_sub(bytes, Relaxed);
+    }
+
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.peak_memory.load(Relaxed)
+    }
+
+    /// Whether a guest was refused memory since the start.
+    pub(crate) fn memory_refused(&self) -> bool {
+        self.memory_refused.load(Relaxed)
+    }
+
+    pub(crate) fn note_disk_refused(&self) {
+        self.disk_refused.store(true, Relaxed);
+    }
+
+    /// Whether a write was refused for lack of disk since the start.
+    pub(crate) fn disk_refused(&self) -> bool {
+        self.disk_refused.load(Relaxed)
+    }
+
+    /// Counts output; `false` once it is over the limit.
+    pub(crate) fn take_output(&self, bytes: u64) -> bool {
+        let before = self.output.fetch_add(bytes, Relaxed);
+        before.saturating_add(bytes) <= self.limits.output.as_u64()
+    }
+
+    /// A place for one more instance.
+    ///
+    /// # Errors
+    /// The ceiling that leaves none, as a sentence.
+    pub(crate) fn take_process(self: &Arc<Self>) -> Result<Process, String> {
+        let Limits { processes, spawns, .. } = self.limits;
+        let below = |limit: u32| move |used: u32| (used < limit).then_some(used + 1);
+        self.spawns
+            .fetch_update(Relaxed, Relaxed, below(spawns))
+            .map_err(|_| format!("this call has started {spawns} programs, which is its limit (spawns)"))?;
+        self.processes
+            .fetch_update(Relaxed, Relaxed, below(processes))
+            .map_err(|_| format!("{processes} programs are running, which is this call's limit (processes)"))?;
+        Ok(Process(Arc::clone(self)))
+    }
+
+    /// Children started so far.
+    pub(crate) fn spawned(&self) -> u32 {
+        self.spawns.load(Relaxed).saturating_sub(1)
+    }
+
+    /// Waits until no instance is alive.
+    pub(crate) async fn all_ended(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.processes.load(Relaxed) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    pub(crate) fn add_cpu(&self, time: Duration) {
+        self.cpu_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu_nanos.load(Relaxed))
+    }
+
+    pub(crate) fn add_read(&self, bytes: u64) {
+        self.read_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read_bytes.load(Relaxed)
+    }
+
+    pub(crate) fn add_written(&self, bytes: u64) {
+        self.written_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.written_bytes.load(Relaxed)
+    }
+
+    pub(crate) fn add_file_call(&self) {
+        self.file_calls.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn file_calls(&self) -> u64 {
+        self.file_calls.load(Relaxed)
+    }
+
+    /// Notes that a call was refused for lack of a grant.
+    pub(crate) fn note_denied(&self, capability: Capability) {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        match denied.iter_mut().find(|denial| denial.capability == capability) {
+            Some(denial) => denial.count += 1,
+            None => denied.push(Denial { capability, count: 1 }),
+        }
+    }
+
+    pub(crate) fn denied(&self) -> Vec<Denial> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A place for one live instance; dropping it frees the place.
+pub(crate) struct Process(Arc<Budget>);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.processes.fetch_sub(1, Relaxed);
+        self.0.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mote_api::ByteSize;
+
+    #[test]
+    fn memory_is_one_sum_and_is_given_back() {
+        let budget = Budget::new(Limits { memory: ByteSize::bytes(100), ..Limits::default() });
+        assert!(budget.take_memory(60) && budget.take_memory(40));
+        assert!(!budget.memory_refused());
+        assert!(!budget.take_memory(1));
+        assert!(budget.memory_refused());
+        budget.give_memory(60);
+        assert!(budget.take_memory(60));
+        assert_eq!(budget.peak_memory(), 100);
+    }
+
+    #[test]
+    fn memory_does_not_wrap_around() {
+        let budget = Budget::new(Limits::default());
+        assert!(budget.take_memory(1));
+        assert!(!budget.take_memory(u64::MAX));
+    }
+
+    #[test]
+    fn output_at_the_limit_passes_and_one_byte_more_does_not() {
+        let budget = Budget::new(Limits { output: ByteSize::bytes(10), ..Limits::default() });
+        assert!(budget.take_output(10));
+        assert!(!budget.take_output(1));
+    }
+
+    #[test]
+    fn a_process_frees_its_place_but_not_its_spawn() {
+        let budget = Budget::new(Limits { processes: 1, spawns: 2, ..Limits::default() });
+        let first = budget.take_process().ok().unwrap();
+        assert!(budget.take_process().is_err_and(|e| e.contains("(processes)")));
+        drop(first);
+        assert!(budget.take_process().is_err_and(|e| e.contains("(spawns)")));
+    }
+
+    #[test]
+    fn denials_are_counted_by_capability() {
+        let budget = Budget::new(Limits::default());
+        for capability in [Capability::Sockets, Capability::Http, Capability::Sockets] {
+            budget.note_denied(capability);
+        }
+        let counts: Vec<_> = budget.denied().iter().map(|d| (d.capability, d.count)).collect();
+        assert_eq!(counts, [(Capability::Sockets, 2), (Capability::Http, 1)]);
+    }
+}

@@ -1,0 +1,243 @@
+//! The folder of compiled code.
+//!
+//! ```text
+//! <folder>/<engine hash>/<sha256 of the source>.json    what the code is, and its BLAKE3
+//!                       /<blake3 of the code>.code      native code
+//!                       /<blake3 of a path>.stamp       digest of a file that has not changed since
+//! ```
+//!
+//! Only the compiler process writes code, into a folder only its user can
+//! write. Whoever loads it checks its BLAKE3 first: a file cut short or
+//! altered is rebuilt, never loaded. Files appear whole (written aside,
+//! synced, renamed), so processes may share one folder.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use mote_api::{Digest, Manifest};
+use serde::{Deserialize, Serialize};
+
+use crate::error::HostError;
+
+/// Largest record: a manifest lists imports and exports, a few KiB even for a
+/// component with hundreds.
+const MAX_RECORD_BYTES: u64 = 4 << 20;
+
+/// What a `.json` file says about a component's code.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    manifest: Manifest,
+    code_blake3: String,
+    code_bytes: u64,
+}
+
+/// Which file it was when its digest was taken. The change time cannot be set
+/// by anyone, so a changed file does not pass for the old one.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed_ns: i128,
+    digest: Digest,
+}
+
+/// Compiled code whose BLAKE3 was just checked.
+pub(crate) struct Code {
+    pub(crate) manifest: Manifest,
+    pub(crate) path: PathBuf,
+}
+
+/// The folder for one engine configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// The part of `root` for code of the engine with this hash.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub(crate) fn open(root: &Path, engine_hash: u64) -> Result<Self, HostError> {
+        let folder = root.join(format!("{engine_hash:016x}"));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(HostError::file("create", &folder))?;
+        Ok(Self { folder })
+    }
+
+    /// The code of `digest`, if it is there and whole.
+    pub(crate) fn find(&self, digest: &Digest) -> Option<Code> {
+        let record: Record = read_json(&self.record_path(digest))?;
+        // The name is joined to a path: it must be what we would have written.
+        let hash = blake3::Hash::from_hex(&record.code_blake3).ok()?;
+        let path = self.code_path(&hash);
+        let whole = record.manifest.digest == *digest
+            && fs::metadata(&path).is_ok_and(|meta| meta.len() == record.code_bytes)
+            && hash_file(&path).is_ok_and(|found| found == hash);
+        whole.then_some(Code { manifest: record.manifest, path })
+    }
+
+    /// Keeps `code` under the digest in `manifest`.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(crate) fn keep(&self, manifest: Manifest, code: &[u8]) -> Result<(), HostError> {
+        let hash = blake3::hash(code);
+        let path = self.code_path(&hash);
+        let record_path = self.record_path(&manifest.digest);
+        write_whole(&path, code).map_err(HostError::file("write", &path))?;
+        let record =
+            Record { manifest, code_blake3: hash.to_hex().to_string(), code_bytes: code.len() as u64 };
+        write_json(&record_path, &record)
+    }
+
+    /// The digest of a file's bytes, from the last time it was taken if the
+    /// file is the same since.
+    pub(crate) fn stamped(&self, path: &Path) -> Option<Digest> {
+        let stamp: Stamp = read_json(&self.stamp_path(path))?;
+        let now = Stamp::of(&fs::metadata(path).ok()?, stamp.digest);
+        (now == stamp).then_some(stamp.digest)
+    }
+
+    /// Remembers the digest of a file's bytes. Failing to is no error: it is
+    /// taken again next time.
+    pub(crate) fn stamp(&self, path: &Path, opened: &File, digest: Digest) {
+        if let Ok(meta) = opened.metadata() {
+            let stamp = Stamp::of(&meta, digest);
+            if let Err(error) = write_json(&self.stamp_path(path), &stamp) {
+                tracing::debug!(%error, "digest not remembered");
+            }
+        }
+    }
+
+    fn record_path(&self, digest: &Digest) -> PathBuf {
+        self.folder.join(format!("{}.json", digest.hex()))
+    }
+
+    fn code_path(&self, hash: &blake3::Hash) -> PathBuf {
+        self.folder.join(format!("{}.code", hash.to_hex()))
+    }
+
+    fn stamp_path(&self, path: &Path) -> PathBuf {
+        let hash = blake3::hash(path.as_os_str().as_encoded_bytes());
+        self.folder.join(format!("{}.stamp", hash.to_hex()))
+    }
+}
+
+impl Stamp {
+    fn of(meta: &fs::Metadata, digest: Digest) -> Self {
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            bytes: meta.len(),
+            changed_ns: i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec()),
+            digest,
+        }
+    }
+}
+
+fn hash_file(path: &Path) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_mmap(path)?;
+    Ok(hasher.finalize())
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
+    let mut text = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(MAX_RECORD_BYTES).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), HostError> {
+    let text = serde_json::to_vec(value)
+        .map_err(|error| HostError::file("encode", path)(io::Error::other(error)))?;
+    write_whole(path, &text).map_err(HostError::file("write", path))
+}
+
+/// Writes aside, syncs and renames: whoever looks sees the old file or the
+/// new one.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mote_api::ComponentKind;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            digest: Digest::from_bytes([7; 32]),
+            kind: ComponentKind::Component,
+            source_bytes: 3,
+            imports: Vec::new(),
+            exports: vec!["wasi:cli/run@0.2.0".to_owned()],
+        }
+    }
+
+    fn filled() -> (tempfile::TempDir, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path(), 1).unwrap();
+        cache.keep(manifest(), b"native code").unwrap();
+        (folder, cache)
+    }
+
+    #[test]
+    fn what_is_kept_is_found() {
+        let (_folder, cache) = filled();
+        let code = cache.find(&manifest().digest).unwrap();
+        assert_eq!(code.manifest, manifest());
+        assert_eq!(fs::read(code.path).unwrap(), b"native code");
+        assert!(cache.find(&Digest::from_bytes([8; 32])).is_none());
+    }
+
+    #[test]
+    fn code_that_was_cut_short_or_altered_is_not_found() {
+        let (_folder, cache) = filled();
+        let path = cache.find(&manifest().digest).unwrap().path;
+        for damaged in [&b"native cod"[..], b"Native code", b""] {
+            fs::write(&path, damaged).unwrap();
+            assert!(cache.find(&manifest().digest).is_none());
+        }
+        cache.keep(manifest(), b"native code").unwrap();
+        assert!(cache.find(&manifest().digest).is_some());
+    }
+
+    #[test]
+    fn a_record_cannot_point_elsewhere() {
+        let (folder, cache) = filled();
+        let outside = folder.path().join("outside.code");
+        fs::write(&outside, b"native code").unwrap();
+        let record = Record {
+            manifest: manifest(),
+            code_blake3: "../outside".to_owned(),
+            code_bytes: 11,
+        };
+        write_json(&cache.record_path(&manifest().digest), &record).unwrap();
+        assert!(cache.find(&manifest().digest).is_none());
+    }
+
+    #[test]
+    fn a_stamp_holds_until_the_file_changes() {
+        let (folder, cache) = filled();
+        let path = folder.path().join("tool.wasm");
+        fs::write(&path, b"one").unwrap();
+        cache.stamp(&path, &File::open(&path).unwrap(), manifest().digest);
+        assert_eq!(cache.stamped(&path), Some(manifest().digest));
+        fs::write(&path, b"other").unwrap();
+        assert_eq!(cache.stamped(&path), None);
+    }
+}

@@ -1,0 +1,102 @@
+use std::io;
+use std::path::PathBuf;
+
+use mote_api::{Digest, GrantError, LimitsError, Rejection};
+
+/// The host could not do its part. Nothing a guest does causes one.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// wasmtime cannot run here.
+    #[error("failed to set up wasmtime: {0:#}")]
+    Engine(#[source] wasmtime::Error),
+    /// A thread could not be started.
+    #[error("failed to start a thread")]
+    Thread(#[source] io::Error),
+    /// A file of the host's own could not be used.
+    #[error("failed to {action} {}", path.display())]
+    File {
+        /// What was tried: open, read, write …
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The compiler process could not be run.
+    #[error("failed to run the compiler process {}", program.display())]
+    Compiler {
+        /// The program that was to be run.
+        program: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The compiler process answered nonsense.
+    #[error("the compiler process gave no usable answer: {0}")]
+    CompilerAnswer(String),
+    /// Code from the cache would not load although it is what was written.
+    #[error("failed to load the compiled code of {digest}: {source:#}")]
+    Load {
+        /// The component.
+        digest: Digest,
+        /// Why it failed.
+        source: wasmtime::Error,
+    },
+    /// wasmtime failed in a way that is not the guest's doing.
+    #[error("failed to run a component: {0:#}")]
+    Run(#[source] wasmtime::Error),
+}
+
+impl HostError {
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+}
+
+/// A component could not be made ready to run.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The bytes are at fault; the text says how.
+    #[error("{0}")]
+    Refused(String),
+    /// We are.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// A session could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A grant is not in order.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// A limit is not possible.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// A granted directory cannot be opened.
+    #[error("failed to open the directory {} for {guest}: {source}", host.display())]
+    Preopen {
+        /// The directory on the host.
+        host: PathBuf,
+        /// Where the guest was to see it.
+        guest: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// We failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// An invocation has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It was declined before any guest code ran.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// We failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}

@@ -1,0 +1,94 @@
+//! `wasi:filesystem` for guests: wasmtime-wasi's own sandboxed operations,
+//! with a ledger of disk use in front of every one that can grow a file
+//! system, because wasmtime-wasi has no hook for quotas.
+//!
+//! ```text
+//! guest ─► descriptor (this module) ─► ledger: room? ─► wasmtime-wasi ─► openat2 below a directory handle
+//!               └─ streams                  └─ no: "no space left", noted in the Outcome
+//! ```
+
+mod descriptor;
+mod ledger;
+mod stream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mote_api::{Access, GuestPath};
+use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::{FsPerms, OpenMode};
+
+use crate::budget::Budget;
+pub(crate) use ledger::Ledger;
+
+/// A directory of the host, opened once, and where a guest sees it.
+#[derive(Clone)]
+pub(crate) struct OpenDir {
+    pub(crate) guest: GuestPath,
+    pub(crate) dir: Arc<std::fs::File>,
+    pub(crate) access: Access,
+}
+
+/// The file system of one instance.
+pub(crate) struct Files {
+    preopens: Vec<OpenDir>,
+    ledger: Arc<Ledger>,
+    budget: Arc<Budget>,
+    /// Held files by the number of their descriptor, so that the ledger knows
+    /// which deleted files still take space.
+    held: HashMap<u32, ledger::Held>,
+    /// Only says that file operations run on the calling thread: a hop to
+    /// another thread costs more than most of them, and the code here relies
+    /// on their ending at once.
+    wasi: WasiFilesystemCtx,
+}
+
+impl Files {
+    pub(crate) fn new(preopens: Vec<OpenDir>, ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self {
+        let mut builder = wasmtime_wasi::WasiCtx::builder();
+        let wasi = std::mem::take(builder.allow_blocking_current_thread(true).build().filesystem());
+        Self { preopens, ledger, budget, held: HashMap::new(), wasi }
+    }
+
+    pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> FilesView<'a> {
+        FilesView { files: self, table }
+    }
+}
+
+/// [`Files`] together with the table its descriptors live in.
+pub(crate) struct FilesView<'a> {
+    files: &'a mut Files,
+    table: &'a mut ResourceTable,
+}
+
+impl FilesView<'_> {
+    /// wasmtime-wasi's operations on the same descriptors.
+    fn inner(&mut self) -> WasiFilesystemCtxView<'_> {
+        WasiFilesystemCtxView { ctx: &mut self.files.wasi, table: self.table }
+    }
+}
+
+/// Names [`FilesView`] to wasmtime's linker.
+pub(crate) struct HasFiles;
+
+impl HasData for HasFiles {
+    type Data<'a> = FilesView<'a>;
+}
+
+impl preopens::Host for FilesView<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let mut directories = Vec::with_capacity(self.files.preopens.len());
+        for open in &self.files.preopens {
+            let (perms, mode) = match open.access {
+                Access::ReadOnly => (FsPerms::ReadOnly, OpenMode::READ),
+                Access::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
+            };
+            let dir = Dir::new(open.dir.try_clone()?, perms, mode, true);
+            let descriptor = self.table.push(Descriptor::Dir(dir))?;
+            directories.push((descriptor, open.guest.to_string()));
+        }
+        Ok(directories)
+    }
+}

@@ -1,0 +1,254 @@
+//! A bounded byte pipe between two guests, or between a guest and its caller.
+//!
+//! One writer end and one reader end, each shared by its clones. The pipe is
+//! closed for reading once it is empty and the last writer is gone, and broken
+//! for writing once the last reader is gone.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Notify;
+use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
+
+/// Bytes a pipe holds before its writer waits: what Linux gives a pipe.
+pub const PIPE_BYTES: usize = 64 * 1024;
+
+#[derive(Default)]
+struct State {
+    bytes: VecDeque<u8>,
+    writers_gone: bool,
+    readers_gone: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something to read, or end-of-file.
+    readable: Notify,
+    /// Room to write, or nobody to read.
+    writable: Notify,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock is held leaves the bytes consistent: each
+        // critical section is one queue operation.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct WriterEnd(Arc<Shared>);
+
+impl Drop for WriterEnd {
+    fn drop(&mut self) {
+        self.0.state().writers_gone = true;
+        self.0.readable.notify_waiters();
+    }
+}
+
+struct ReaderEnd(Arc<Shared>);
+
+impl Drop for ReaderEnd {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.readers_gone = true;
+        // Nobody can read them any more; free the memory at once.
+        state.bytes = VecDeque::new();
+        drop(state);
+        self.0.writable.notify_waiters();
+    }
+}
+
+/// The end that bytes go into.
+#[derive(Clone)]
+pub struct PipeWriter(Arc<WriterEnd>);
+
+/// The end that bytes come out of.
+#[derive(Clone)]
+pub struct PipeReader(Arc<ReaderEnd>);
+
+/// A new pipe of [`PIPE_BYTES`].
+pub fn pipe() -> (PipeWriter, PipeReader) {
+    let shared = Arc::new(Shared::default());
+    (PipeWriter(Arc::new(WriterEnd(Arc::clone(&shared)))), PipeReader(Arc::new(ReaderEnd(shared))))
+}
+
+impl PipeWriter {
+    /// Room for bytes now, or `None` if nobody reads any more.
+    fn room(&self) -> Option<usize> {
+        let state = self.0.0.state();
+        (!state.readers_gone).then(|| PIPE_BYTES.saturating_sub(state.bytes.len()))
+    }
+
+    /// Appends bytes for which there is room.
+    fn push(&self, bytes: &[u8]) {
+        self.0.0.state().bytes.extend(bytes);
+        self.0.0.readable.notify_waiters();
+    }
+
+    /// Waits until there is room, or nobody reads any more.
+    async fn wait(&self) {
+        loop {
+            let notified = self.0.0.writable.notified();
+            if self.room() != Some(0) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Writes all of `bytes`, waiting for room.
+    ///
+    /// # Errors
+    /// `BrokenPipe` once nobody reads any more.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            self.wait().await;
+            let room = self.room().ok_or(std::io::ErrorKind::BrokenPipe)?;
+            let (now, rest) = bytes.split_at(room.min(bytes.len()));
+            self.push(now);
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody reads any more.
+    pub async fn closed(&self) {
+        loop {
+            let notified = self.0.0.writable.notified();
+            if self.room().is_none() {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl PipeReader {
+    /// Up to `size` bytes that are there now; `None` at end-of-file, empty
+    /// where the writer has yet to write.
+    fn pull(&self, size: usize) -> Option<Vec<u8>> {
+        let mut state = self.0.0.state();
+        if state.bytes.is_empty() && state.writers_gone {
+            return None;
+        }
+        let size = size.min(state.bytes.len());
+        let bytes = state.bytes.drain(..size).collect();
+        drop(state);
+        self.0.0.writable.notify_waiters();
+        Some(bytes)
+    }
+
+    /// Waits until there is something to read, or end-of-file.
+    async fn wait(&self) {
+        loop {
+            let notified = self.0.0.readable.notified();
+            {
+                let state = self.0.0.state();
+                if !state.bytes.is_empty() || state.writers_gone {
+                    return;
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// The next bytes, at most [`PIPE_BYTES`]; `None` at end-of-file.
+    pub async fn read(&self) -> Option<Vec<u8>> {
+        self.wait().await;
+        self.pull(PIPE_BYTES)
+    }
+}
+
+#[async_trait]
+impl Pollable for PipeReader {
+    async fn ready(&mut self) {
+        self.wait().await;
+    }
+}
+
+#[async_trait]
+impl InputStream for PipeReader {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        self.pull(size.min(PIPE_BYTES)).map(Bytes::from).ok_or(StreamError::Closed)
+    }
+}
+
+#[async_trait]
+impl Pollable for PipeWriter {
+    async fn ready(&mut self) {
+        self.wait().await;
+    }
+}
+
+#[async_trait]
+impl OutputStream for PipeWriter {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        match self.room() {
+            None => Err(StreamError::Closed),
+            Some(room) if bytes.len() <= room => {
+                self.push(&bytes);
+                Ok(())
+            }
+            Some(_) => Err(StreamError::trap("write of more bytes than check-write allowed")),
+        }
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.room().ok_or(StreamError::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_come_out_in_order_and_then_end_of_file() {
+        let (writer, reader) = pipe();
+        writer.write_all(b"ab").await.unwrap();
+        writer.write_all(b"c").await.unwrap();
+        drop(writer);
+        assert_eq!(reader.read().await.as_deref(), Some(&b"abc"[..]));
+        assert_eq!(reader.read().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_full_pipe_makes_the_writer_wait_for_the_reader() {
+        let (writer, reader) = pipe();
+        let sent = tokio::spawn(async move { writer.write_all(&[7; 3 * PIPE_BYTES]).await });
+        let mut got = 0;
+        while let Some(bytes) = reader.read().await {
+            assert!(bytes.len() <= PIPE_BYTES);
+            got += bytes.len();
+        }
+        assert_eq!(got, 3 * PIPE_BYTES);
+        sent.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_pipe_without_readers_is_broken() {
+        let (writer, reader) = pipe();
+        let second = reader.clone();
+        drop(reader);
+        writer.write_all(b"x").await.unwrap();
+        drop(second);
+        writer.closed().await;
+        let error = writer.write_all(b"x").await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_guest_that_writes_past_check_write_is_trapped() {
+        let (mut writer, _reader) = pipe();
+        let room = writer.check_write().unwrap();
+        let result = OutputStream::write(&mut writer, Bytes::from(vec![0; room + 1]));
+        assert!(matches!(result, Err(StreamError::Trap(_))));
+    }
+}

@@ -1,0 +1,5 @@
+//! Executes `unreachable`.
+
+fn main() {
+    std::arch::wasm32::unreachable();
+}

@@ -1,0 +1,107 @@
+//! `mote run`: one session, one invocation.
+
+use std::future::Future;
+
+use mote_api::Outcome;
+use mote_host::{Compiler, Host, HostConfig, RunError, Session, Streams};
+
+use crate::args::{PlacesArgs, RunArgs};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::stop::{self, Stop};
+use crate::{json, log, paths, report, streams};
+
+/// Runs the command; gives the exit status.
+pub(crate) fn run(args: RunArgs, places: &PlacesArgs) -> Result<u8, Failure> {
+    let config = Config::try_from(args).map_err(Failure::Usage)?;
+    log::start();
+    let runtime = stop::runtime()?;
+    let result = runtime.block_on(invoke(&config, places));
+    // A thread may still wait for our stdin; nothing has to wait for it.
+    runtime.shutdown_background();
+    result
+}
+
+async fn invoke(config: &Config, places: &PlacesArgs) -> Result<u8, Failure> {
+    let stop = Stop::default();
+    stop::watch_signals(&stop)?;
+    let host = Host::open(HostConfig {
+        programs: paths::programs(places)?,
+        slots: config.limits.processes,
+        ..host_config(places)?
+    })?;
+    let session = host.session(config.grants.clone(), config.limits.clone())?;
+    if config.json {
+        captured(config, &session, &stop).await
+    } else {
+        passed_through(config, &session, &stop).await
+    }
+}
+
+async fn passed_through(config: &Config, session: &Session, stop: &Stop) -> Result<u8, Failure> {
+    let (streams, pumps) = streams::pass_through(config.interactive, stop)?;
+    let result = until_stopped(config, session, streams, stop).await;
+    pumps.drained().await;
+    let outcome = result?;
+    if let Some(failure @ (Failure::BrokenPipe | Failure::Host(_))) = stop.failure() {
+        return Err(failure);
+    }
+    report::hint(&outcome, &config.limits);
+    if config.usage {
+        report::usage(&outcome);
+    }
+    exit_code(&outcome, stop)
+}
+
+async fn captured(config: &Config, session: &Session, stop: &Stop) -> Result<u8, Failure> {
+    let (streams, kept) = streams::captured(config.interactive)?;
+    let outcome = match until_stopped(config, session, streams, stop).await {
+        Ok(outcome) => outcome,
+        Err(RunError::Rejected(rejection)) => {
+            report::print_json(&json::rejection(&rejection))?;
+            return Ok(rejection.exit_code());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    report::print_json(&json::outcome(&outcome, kept)?)?;
+    if config.usage {
+        report::usage(&outcome);
+    }
+    exit_code(&outcome, stop)
+}
+
+fn until_stopped<'a>(
+    config: &'a Config,
+    session: &'a Session,
+    streams: Streams,
+    stop: &Stop,
+) -> impl Future<Output = Result<Outcome, RunError>> + 'a {
+    let stop = stop.clone();
+    let cancel = async move { stop.asked().await };
+    session.run_until(&config.invocation, streams, cancel)
+}
+
+/// The guest's exit status, or that of the signal that ended the call.
+fn exit_code(outcome: &Outcome, stop: &Stop) -> Result<u8, Failure> {
+    match stop.failure() {
+        Some(failure) => Err(failure),
+        None => Ok(outcome.exit_code),
+    }
+}
+
+/// A host with no programs, which serves to compile.
+pub(crate) fn host_config(places: &PlacesArgs) -> Result<HostConfig, Failure> {
+    let cache = paths::cache(places)?;
+    let mut compiler = Compiler::new(paths::executable()?, Vec::<String>::new());
+    compiler.args = vec![
+        "compile-stdin".to_owned(),
+        cache.display().to_string(),
+        compiler.memory.as_u64().to_string(),
+    ];
+    Ok(HostConfig {
+        cache,
+        compiler,
+        programs: Default::default(),
+        slots: 1,
+    })
+}

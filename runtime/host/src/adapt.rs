@@ -31,9 +31,13 @@ pub(crate) fn adapt(module: &[u8]) -> Result<Vec<u8>, String> {
     let (mut module, renamed) = rename_exit(module).map_err(|e| failed(&e))?;
     if renamed {
         let mut resolve = Resolve::default();
-        let package = resolve.push_str("exit.wit", EXIT_WIT).map_err(|e| failed(&e))?;
-        let world = resolve.select_world(&[package], Some("adapted")).map_err(|e| failed(&e))?;
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+        let package = resolve
+            .push_str("exit.wit", EXIT_WIT)
+            .map_err(|e| failed(&e))?;
+        let world = resolve
+            .select_world(&[package], Some("adapted"))
+            .map_err(|e| failed(&e))?;
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .map_err(|e| failed(&e))?;
     }
     ComponentEncoder::default()
@@ -45,7 +49,7 @@ pub(crate) fn adapt(module: &[u8]) -> Result<Vec<u8>, String> {
                 wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
             )
         })
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .map_err(|e| failed(&format_args!("{e:#}")))
 }
 

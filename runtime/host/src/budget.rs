@@ -2,18 +2,24 @@
 //! instance and every child below it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mote_api::{Capability, Denial, Limits};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// Longest time for which an invocation's clock may stand: what compiling the
+/// largest component takes on a small machine.
+const MAX_PAUSE: Duration = Duration::from_secs(180);
+
 /// The ceilings of an invocation and what is used of them. Counters are
 /// relaxed atomics: each stands alone, and no decision reads two of them.
 pub(crate) struct Budget {
     pub(crate) limits: Limits,
-    pub(crate) deadline: Instant,
+    deadline: Mutex<Deadline>,
+    /// Told whenever the deadline moves.
+    moved: Notify,
     memory: AtomicU64,
     peak_memory: AtomicU64,
     memory_refused: AtomicBool,
@@ -34,7 +40,8 @@ impl Budget {
     /// A fresh budget whose deadline counts from now.
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            deadline: Instant::now() + limits.deadline,
+            deadline: Mutex::new(Deadline::after(limits.deadline)),
+            moved: Notify::new(),
             limits,
             memory: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
@@ -50,6 +57,31 @@ impl Budget {
             file_calls: AtomicU64::new(0),
             denied: Mutex::new(Vec::new()),
         })
+    }
+
+    /// Waits until the deadline has passed.
+    pub(crate) async fn expired(&self) {
+        loop {
+            let moved = self.moved.notified();
+            let at = self.deadline().ends();
+            tokio::select! {
+                () = tokio::time::sleep_until(at) => if Instant::now() >= self.deadline().ends() { return },
+                () = moved => {}
+            }
+        }
+    }
+
+    /// Stops the clock until the returned value is dropped: while a program is
+    /// compiled, which happens once, no guest's time passes.
+    pub(crate) fn pause(self: &Arc<Self>) -> Pause {
+        self.deadline().pause();
+        self.moved.notify_waiters();
+        Pause(Arc::clone(self))
+    }
+
+    fn deadline(&self) -> MutexGuard<'_, Deadline> {
+        // Each critical section is one assignment or two.
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes `bytes` of memory, or notes that they were refused.
@@ -101,14 +133,20 @@ impl Budget {
     /// # Errors
     /// The ceiling that leaves none, as a sentence.
     pub(crate) fn take_process(self: &Arc<Self>) -> Result<Process, String> {
-        let Limits { processes, spawns, .. } = self.limits;
+        let Limits {
+            processes, spawns, ..
+        } = self.limits;
         let below = |limit: u32| move |used: u32| (used < limit).then_some(used + 1);
         self.spawns
             .fetch_update(Relaxed, Relaxed, below(spawns))
-            .map_err(|_| format!("this call has started {spawns} programs, which is its limit (spawns)"))?;
+            .map_err(|_| {
+                format!("this call has started {spawns} programs, which is its limit (spawns)")
+            })?;
         self.processes
             .fetch_update(Relaxed, Relaxed, below(processes))
-            .map_err(|_| format!("{processes} programs are running, which is this call's limit (processes)"))?;
+            .map_err(|_| {
+                format!("{processes} programs are running, which is this call's limit (processes)")
+            })?;
         Ok(Process(Arc::clone(self)))
     }
 
@@ -129,7 +167,8 @@ impl Budget {
     }
 
     pub(crate) fn add_cpu(&self, time: Duration) {
-        self.cpu_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.cpu_nanos
+            .fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(crate) fn cpu(&self) -> Duration {
@@ -163,14 +202,81 @@ impl Budget {
     /// Notes that a call was refused for lack of a grant.
     pub(crate) fn note_denied(&self, capability: Capability) {
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        match denied.iter_mut().find(|denial| denial.capability == capability) {
+        match denied
+            .iter_mut()
+            .find(|denial| denial.capability == capability)
+        {
             Some(denial) => denial.count += 1,
-            None => denied.push(Denial { capability, count: 1 }),
+            None => denied.push(Denial {
+                capability,
+                count: 1,
+            }),
         }
     }
 
     pub(crate) fn denied(&self) -> Vec<Denial> {
-        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.denied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// When an invocation has to be over. The clock stands while programs are
+/// compiled, but not for longer than [`MAX_PAUSE`] in all: a guest may submit
+/// as many components as it likes.
+struct Deadline {
+    at: Instant,
+    /// Who has stopped the clock, and since when.
+    pauses: u32,
+    since: Instant,
+    allowance: Duration,
+}
+
+impl Deadline {
+    fn after(time: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            at: now + time,
+            pauses: 0,
+            since: now,
+            allowance: MAX_PAUSE,
+        }
+    }
+
+    /// When it ends if nothing changes.
+    fn ends(&self) -> Instant {
+        if self.pauses > 0 {
+            self.at + self.allowance
+        } else {
+            self.at
+        }
+    }
+
+    fn pause(&mut self) {
+        if self.pauses == 0 {
+            self.since = Instant::now();
+        }
+        self.pauses += 1;
+    }
+
+    fn go_on(&mut self) {
+        self.pauses -= 1;
+        if self.pauses == 0 {
+            let stood = self.since.elapsed().min(self.allowance);
+            self.allowance -= stood;
+            self.at += stood;
+        }
+    }
+}
+
+/// The clock of an invocation stands as long as this lives.
+pub(crate) struct Pause(Arc<Budget>);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.0.deadline().go_on();
+        self.0.moved.notify_waiters();
     }
 }
 
@@ -191,7 +297,10 @@ mod tests {
 
     #[test]
     fn memory_is_one_sum_and_is_given_back() {
-        let budget = Budget::new(Limits { memory: ByteSize::bytes(100), ..Limits::default() });
+        let budget = Budget::new(Limits {
+            memory: ByteSize::bytes(100),
+            ..Limits::default()
+        });
         assert!(budget.take_memory(60) && budget.take_memory(40));
         assert!(!budget.memory_refused());
         assert!(!budget.take_memory(1));
@@ -210,18 +319,53 @@ mod tests {
 
     #[test]
     fn output_at_the_limit_passes_and_one_byte_more_does_not() {
-        let budget = Budget::new(Limits { output: ByteSize::bytes(10), ..Limits::default() });
+        let budget = Budget::new(Limits {
+            output: ByteSize::bytes(10),
+            ..Limits::default()
+        });
         assert!(budget.take_output(10));
         assert!(!budget.take_output(1));
     }
 
     #[test]
     fn a_process_frees_its_place_but_not_its_spawn() {
-        let budget = Budget::new(Limits { processes: 1, spawns: 2, ..Limits::default() });
+        let budget = Budget::new(Limits {
+            processes: 1,
+            spawns: 2,
+            ..Limits::default()
+        });
         let first = budget.take_process().ok().unwrap();
-        assert!(budget.take_process().is_err_and(|e| e.contains("(processes)")));
+        assert!(
+            budget
+                .take_process()
+                .is_err_and(|e| e.contains("(processes)"))
+        );
         drop(first);
         assert!(budget.take_process().is_err_and(|e| e.contains("(spawns)")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_stands_while_a_program_is_compiled_but_not_for_ever() {
+        let second = Duration::from_secs(1);
+        let budget = Budget::new(Limits {
+            deadline: second,
+            ..Limits::default()
+        });
+        let pause = budget.pause();
+        tokio::time::advance(10 * second).await;
+        drop(pause);
+        let started = Instant::now();
+        budget.expired().await;
+        assert!(started.elapsed() >= second);
+
+        let budget = Budget::new(Limits {
+            deadline: second,
+            ..Limits::default()
+        });
+        let _pause = budget.pause();
+        let started = Instant::now();
+        budget.expired().await;
+        assert!(started.elapsed() >= MAX_PAUSE && started.elapsed() <= MAX_PAUSE + 2 * second);
     }
 
     #[test]
@@ -230,7 +374,11 @@ mod tests {
         for capability in [Capability::Sockets, Capability::Http, Capability::Sockets] {
             budget.note_denied(capability);
         }
-        let counts: Vec<_> = budget.denied().iter().map(|d| (d.capability, d.count)).collect();
+        let counts: Vec<_> = budget
+            .denied()
+            .iter()
+            .map(|d| (d.capability, d.count))
+            .collect();
         assert_eq!(counts, [(Capability::Sockets, 2), (Capability::Http, 1)]);
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! <folder>/<engine hash>/<sha256 of the source>.json    what the code is, and its BLAKE3
 //!                       /<blake3 of the code>.code      native code
-//!                       /<blake3 of a path>.stamp       digest of a file that has not changed since
+//!                       /<device>-<inode>.stamp         digest of a file that has not changed since
 //! ```
 //!
 //! Only the compiler process writes code, into a folder only its user can
@@ -11,10 +11,13 @@
 //! altered is rebuilt, never loaded. Files appear whole (written aside,
 //! synced, renamed), so processes may share one folder.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mote_api::{Digest, Manifest};
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,12 @@ use crate::error::HostError;
 /// Largest record: a manifest lists imports and exports, a few KiB even for a
 /// component with hundreds.
 const MAX_RECORD_BYTES: u64 = 4 << 20;
+
+/// Stamps kept in memory; past it they are read again.
+const MAX_STAMPS: usize = 4096;
+/// A file changed more recently than this gets no stamp: file systems keep
+/// times in steps of up to 10 ms.
+const MIN_STAMP_AGE: Duration = Duration::from_millis(50);
 
 /// What a `.json` file says about a component's code.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,7 +45,7 @@ struct Record {
 
 /// Which file it was when its digest was taken. The change time cannot be set
 /// by anyone, so a changed file does not pass for the old one.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     device: u64,
     inode: u64,
@@ -52,10 +61,14 @@ pub(crate) struct Code {
 }
 
 /// The folder for one engine configuration.
-#[derive(Clone, Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
+    /// Stamps that were read or written by this process.
+    stamps: Mutex<HashMap<FileId, Stamp>>,
 }
+
+/// Which file: device and inode.
+type FileId = (u64, u64);
 
 impl Cache {
     /// The part of `root` for code of the engine with this hash.
@@ -69,7 +82,10 @@ impl Cache {
             .mode(0o700)
             .create(&folder)
             .map_err(HostError::file("create", &folder))?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            stamps: Mutex::default(),
+        })
     }
 
     /// The code of `digest`, if it is there and whole.
@@ -81,7 +97,10 @@ impl Cache {
         let whole = record.manifest.digest == *digest
             && fs::metadata(&path).is_ok_and(|meta| meta.len() == record.code_bytes)
             && hash_file(&path).is_ok_and(|found| found == hash);
-        whole.then_some(Code { manifest: record.manifest, path })
+        whole.then_some(Code {
+            manifest: record.manifest,
+            path,
+        })
     }
 
     /// Keeps `code` under the digest in `manifest`.
@@ -93,28 +112,59 @@ impl Cache {
         let path = self.code_path(&hash);
         let record_path = self.record_path(&manifest.digest);
         write_whole(&path, code).map_err(HostError::file("write", &path))?;
-        let record =
-            Record { manifest, code_blake3: hash.to_hex().to_string(), code_bytes: code.len() as u64 };
+        let record = Record {
+            manifest,
+            code_blake3: hash.to_hex().to_string(),
+            code_bytes: code.len() as u64,
+        };
         write_json(&record_path, &record)
     }
 
     /// The digest of a file's bytes, from the last time it was taken if the
     /// file is the same since.
-    pub(crate) fn stamped(&self, path: &Path) -> Option<Digest> {
-        let stamp: Stamp = read_json(&self.stamp_path(path))?;
-        let now = Stamp::of(&fs::metadata(path).ok()?, stamp.digest);
-        (now == stamp).then_some(stamp.digest)
+    pub(crate) fn stamped(&self, meta: &fs::Metadata) -> Option<Digest> {
+        let key = (meta.dev(), meta.ino());
+        let remembered = self.stamps().get(&key).cloned();
+        let stamp = match remembered {
+            Some(stamp) => stamp,
+            None => {
+                let stamp: Stamp = read_json(&self.stamp_path(key))?;
+                self.remember(key, stamp.clone());
+                stamp
+            }
+        };
+        (stamp == Stamp::of(meta, stamp.digest)).then_some(stamp.digest)
     }
 
-    /// Remembers the digest of a file's bytes. Failing to is no error: it is
-    /// taken again next time.
-    pub(crate) fn stamp(&self, path: &Path, opened: &File, digest: Digest) {
-        if let Ok(meta) = opened.metadata() {
-            let stamp = Stamp::of(&meta, digest);
-            if let Err(error) = write_json(&self.stamp_path(path), &stamp) {
-                tracing::debug!(%error, "digest not remembered");
-            }
+    /// Remembers the digest of the bytes of a file that was like this before
+    /// they were read. Failing to is no error: it is taken again next time.
+    pub(crate) fn stamp(&self, meta: &fs::Metadata, digest: Digest) {
+        let (key, stamp) = ((meta.dev(), meta.ino()), Stamp::of(meta, digest));
+        // The file system's clock may tick too slowly to tell a change right
+        // after this from the state before.
+        let age = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        if stamp.changed_ns + MIN_STAMP_AGE.as_nanos().cast_signed() > age.as_nanos().cast_signed()
+        {
+            return;
         }
+        if let Err(error) = write_json(&self.stamp_path(key), &stamp) {
+            tracing::debug!(%error, "digest not remembered");
+        }
+        self.remember(key, stamp);
+    }
+
+    fn remember(&self, key: FileId, stamp: Stamp) {
+        let mut stamps = self.stamps();
+        if stamps.len() >= MAX_STAMPS {
+            stamps.clear();
+        }
+        stamps.insert(key, stamp);
+    }
+
+    fn stamps(&self) -> MutexGuard<'_, HashMap<FileId, Stamp>> {
+        self.stamps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record_path(&self, digest: &Digest) -> PathBuf {
@@ -125,9 +175,8 @@ impl Cache {
         self.folder.join(format!("{}.code", hash.to_hex()))
     }
 
-    fn stamp_path(&self, path: &Path) -> PathBuf {
-        let hash = blake3::hash(path.as_os_str().as_encoded_bytes());
-        self.folder.join(format!("{}.stamp", hash.to_hex()))
+    fn stamp_path(&self, (device, inode): FileId) -> PathBuf {
+        self.folder.join(format!("{device:x}-{inode:x}.stamp"))
     }
 }
 
@@ -235,9 +284,23 @@ mod tests {
         let (folder, cache) = filled();
         let path = folder.path().join("tool.wasm");
         fs::write(&path, b"one").unwrap();
-        cache.stamp(&path, &File::open(&path).unwrap(), manifest().digest);
-        assert_eq!(cache.stamped(&path), Some(manifest().digest));
+        let meta = fs::metadata(&path).unwrap();
+        cache.remember(
+            (meta.dev(), meta.ino()),
+            Stamp::of(&meta, manifest().digest),
+        );
+        assert_eq!(cache.stamped(&meta), Some(manifest().digest));
         fs::write(&path, b"other").unwrap();
-        assert_eq!(cache.stamped(&path), None);
+        assert_eq!(cache.stamped(&fs::metadata(&path).unwrap()), None);
+    }
+
+    #[test]
+    fn a_file_that_may_still_be_changing_gets_no_stamp() {
+        let (folder, cache) = filled();
+        let path = folder.path().join("tool.wasm");
+        fs::write(&path, b"one").unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        cache.stamp(&meta, manifest().digest);
+        assert_eq!(cache.stamped(&meta), None);
     }
 }

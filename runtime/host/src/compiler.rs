@@ -20,10 +20,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmparser::{Encoding, Payload};
 
+use crate::adapt::adapt;
 use crate::cache::Cache;
 use crate::engine::compiling_engine;
 use crate::error::{HostError, PrepareError};
-use crate::adapt::adapt;
 
 /// Largest source: CPython with a standard library is about 50 MiB.
 pub const MAX_SOURCE_BYTES: ByteSize = ByteSize::mib(256);
@@ -55,7 +55,10 @@ enum Answer {
 
 impl Compiler {
     /// Bounds that suffice for CPython on a small machine.
-    pub fn new(program: impl Into<PathBuf>, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn new(
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
         Self {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
@@ -81,13 +84,23 @@ impl Compiler {
     }
 
     async fn ask(&self, source: &[u8]) -> Result<Answer, PrepareError> {
-        let failed = |source| HostError::Compiler { program: self.program.clone(), source };
+        let failed = |source| HostError::Compiler {
+            program: self.program.clone(),
+            source,
+        };
         let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(&self.args)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         // Ctrl-C is for the guest: the compiler goes when we do.
         command.process_group(0);
-        let mut child =
-            tokio::process::Command::from(command).kill_on_drop(true).spawn().map_err(failed)?;
+        let mut child = tokio::process::Command::from(command)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
         let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(HostError::CompilerAnswer("it has no standard streams".to_owned()).into());
         };
@@ -108,7 +121,8 @@ impl Compiler {
                 self.memory
             )));
         }
-        serde_json::from_slice(&answer).map_err(|error| HostError::CompilerAnswer(error.to_string()).into())
+        serde_json::from_slice(&answer)
+            .map_err(|error| HostError::CompilerAnswer(error.to_string()).into())
     }
 }
 
@@ -122,7 +136,11 @@ pub fn compile_stdin(cache: &Path, memory: ByteSize) -> Result<(), HostError> {
     let io = |action| HostError::file(action, "standard stream");
     let mut source = Vec::new();
     let limit = MAX_SOURCE_BYTES.as_u64();
-    std::io::stdin().lock().take(limit + 1).read_to_end(&mut source).map_err(io("read"))?;
+    std::io::stdin()
+        .lock()
+        .take(limit + 1)
+        .read_to_end(&mut source)
+        .map_err(io("read"))?;
     let answer = if source.len() as u64 > limit {
         Answer::Refused(format!("it is larger than {MAX_SOURCE_BYTES}"))
     } else {
@@ -133,14 +151,20 @@ pub fn compile_stdin(cache: &Path, memory: ByteSize) -> Result<(), HostError> {
         }
     };
     let text = serde_json::to_vec(&answer).map_err(|e| HostError::CompilerAnswer(e.to_string()))?;
-    std::io::stdout().lock().write_all(&text).map_err(io("write"))
+    std::io::stdout()
+        .lock()
+        .write_all(&text)
+        .map_err(io("write"))
 }
 
 /// No more memory than asked for, no core dump, and no life after the parent.
 fn bound_this_process(memory: ByteSize) -> Result<(), HostError> {
     use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
     let failed = |errno: rustix::io::Errno| HostError::file("bound", "this process")(errno.into());
-    let limit = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    let limit = |bytes| Rlimit {
+        current: Some(bytes),
+        maximum: Some(bytes),
+    };
     setrlimit(Resource::As, limit(memory.as_u64())).map_err(failed)?;
     setrlimit(Resource::Core, limit(0)).map_err(failed)?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)
@@ -159,7 +183,13 @@ fn compile(source: &[u8], cache: &Path) -> Result<Manifest, PrepareError> {
         }
     };
     let (imports, exports) = interfaces(component)?;
-    let manifest = Manifest { digest, kind, source_bytes: source.len() as u64, imports, exports };
+    let manifest = Manifest {
+        digest,
+        kind,
+        source_bytes: source.len() as u64,
+        imports,
+        exports,
+    };
     let engine = compiling_engine()?;
     let code = engine
         .precompile_component(component)
@@ -183,22 +213,34 @@ pub(crate) fn engine_hash(engine: &wasmtime::Engine) -> u64 {
 
 fn kind_of(source: &[u8]) -> Result<ComponentKind, PrepareError> {
     match wasmparser::Parser::new(0).parse_all(source).next() {
-        Some(Ok(Payload::Version { encoding: Encoding::Component, .. })) => Ok(ComponentKind::Component),
-        Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => Ok(ComponentKind::Module),
-        _ => Err(PrepareError::Refused("it is neither a component nor a module of WebAssembly".to_owned())),
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Component,
+            ..
+        })) => Ok(ComponentKind::Component),
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Module,
+            ..
+        })) => Ok(ComponentKind::Module),
+        _ => Err(PrepareError::Refused(
+            "it is neither a component nor a module of WebAssembly".to_owned(),
+        )),
     }
 }
 
 /// Names of the imports and exports of the outermost component.
 fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), PrepareError> {
-    let broken = |error: wasmparser::BinaryReaderError| PrepareError::Refused(format!("it is broken: {error}"));
+    let broken = |error: wasmparser::BinaryReaderError| {
+        PrepareError::Refused(format!("it is broken: {error}"))
+    };
     let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0u32);
     for payload in wasmparser::Parser::new(0).parse_all(component) {
         match payload.map_err(broken)? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 depth += 1;
                 if depth > MAX_NESTING {
-                    return Err(PrepareError::Refused(format!("it nests components deeper than {MAX_NESTING}")));
+                    return Err(PrepareError::Refused(format!(
+                        "it nests components deeper than {MAX_NESTING}"
+                    )));
                 }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),

@@ -112,6 +112,8 @@ fn start_ticker(engine: EngineWeak) -> Result<(), HostError> {
             std::thread::park_timeout(EPOCH_TICK);
         }
     };
-    let thread = std::thread::Builder::new().name("mote-epoch".to_owned()).spawn(tick);
+    let thread = std::thread::Builder::new()
+        .name("mote-epoch".to_owned())
+        .spawn(tick);
     thread.map(drop).map_err(HostError::Thread)
 }

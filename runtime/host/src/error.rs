@@ -43,15 +43,27 @@ pub enum HostError {
         /// Why it failed.
         source: wasmtime::Error,
     },
-    /// wasmtime failed in a way that is not the guest's doing.
-    #[error("failed to run a component: {0:#}")]
-    Run(#[source] wasmtime::Error),
+    /// A built-in program is no component that can be used.
+    #[error("failed to make the built-in program {program} ready: {reason}")]
+    BuiltIn {
+        /// Its name.
+        program: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl HostError {
-    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { action, path, source }
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
     }
 }
 

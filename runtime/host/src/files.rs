@@ -9,6 +9,7 @@
 
 mod descriptor;
 mod ledger;
+mod overflow;
 mod stream;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 
 use crate::budget::Budget;
 pub(crate) use ledger::Ledger;
+pub(crate) use overflow::Overflow;
 
 /// A directory of the host, opened once, and where a guest sees it.
 #[derive(Clone)]
@@ -48,8 +50,19 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn new(preopens: Vec<OpenDir>, ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self {
         let mut builder = wasmtime_wasi::WasiCtx::builder();
-        let wasi = std::mem::take(builder.allow_blocking_current_thread(true).build().filesystem());
-        Self { preopens, ledger, budget, held: HashMap::new(), wasi }
+        let wasi = std::mem::take(
+            builder
+                .allow_blocking_current_thread(true)
+                .build()
+                .filesystem(),
+        );
+        Self {
+            preopens,
+            ledger,
+            budget,
+            held: HashMap::new(),
+            wasi,
+        }
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> FilesView<'a> {
@@ -66,7 +79,10 @@ pub(crate) struct FilesView<'a> {
 impl FilesView<'_> {
     /// wasmtime-wasi's operations on the same descriptors.
     fn inner(&mut self) -> WasiFilesystemCtxView<'_> {
-        WasiFilesystemCtxView { ctx: &mut self.files.wasi, table: self.table }
+        WasiFilesystemCtxView {
+            ctx: &mut self.files.wasi,
+            table: self.table,
+        }
     }
 }
 

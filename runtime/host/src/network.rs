@@ -8,7 +8,9 @@ use std::sync::Arc;
 use mote_api::Capability;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, ResolveAddressStream};
-use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, Network};
+use wasmtime_wasi::p2::bindings::sockets::network::{
+    self, ErrorCode, HostNetwork, IpAddress, IpAddressFamily, Network,
+};
 use wasmtime_wasi::p2::bindings::sockets::tcp::TcpSocket;
 use wasmtime_wasi::p2::bindings::sockets::udp::UdpSocket;
 use wasmtime_wasi::p2::bindings::sockets::{tcp_create_socket, udp_create_socket};
@@ -33,6 +35,28 @@ impl NoNetwork<'_> {
     fn refuse<T>(&self) -> SocketResult<T> {
         self.budget.note_denied(Capability::Sockets);
         Err(ErrorCode::AccessDenied.into())
+    }
+}
+
+/// Errors of sockets: there are none but refusals.
+impl network::Host for NoNetwork<'_> {
+    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
+        error.downcast()
+    }
+
+    fn network_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
+        self.table.get(&error)?;
+        Ok(None)
+    }
+}
+
+impl HostNetwork for NoNetwork<'_> {
+    fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
+        self.table.delete(network)?;
+        Ok(())
     }
 }
 
@@ -69,7 +93,10 @@ impl ip_name_lookup::HostResolveAddressStream for NoNetwork<'_> {
         self.refuse()
     }
 
-    fn subscribe(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<Resource<DynPollable>> {
+    fn subscribe(
+        &mut self,
+        stream: Resource<ResolveAddressStream>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
         self.table.get(&stream)?;
         Err(wasmtime::format_err!("name look-ups are denied"))
     }

@@ -72,7 +72,10 @@ pub struct PipeReader(Arc<ReaderEnd>);
 /// A new pipe of [`PIPE_BYTES`].
 pub fn pipe() -> (PipeWriter, PipeReader) {
     let shared = Arc::new(Shared::default());
-    (PipeWriter(Arc::new(WriterEnd(Arc::clone(&shared)))), PipeReader(Arc::new(ReaderEnd(shared))))
+    (
+        PipeWriter(Arc::new(WriterEnd(Arc::clone(&shared)))),
+        PipeReader(Arc::new(ReaderEnd(shared))),
+    )
 }
 
 impl PipeWriter {
@@ -172,7 +175,9 @@ impl Pollable for PipeReader {
 #[async_trait]
 impl InputStream for PipeReader {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        self.pull(size.min(PIPE_BYTES)).map(Bytes::from).ok_or(StreamError::Closed)
+        self.pull(size.min(PIPE_BYTES))
+            .map(Bytes::from)
+            .ok_or(StreamError::Closed)
     }
 }
 
@@ -192,7 +197,9 @@ impl OutputStream for PipeWriter {
                 self.push(&bytes);
                 Ok(())
             }
-            Some(_) => Err(StreamError::trap("write of more bytes than check-write allowed")),
+            Some(_) => Err(StreamError::trap(
+                "write of more bytes than check-write allowed",
+            )),
         }
     }
 

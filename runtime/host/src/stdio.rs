@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdin, stdout};
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
+};
 
 use crate::budget::Budget;
 use crate::pipe::{PipeReader, PipeWriter};
@@ -51,7 +53,6 @@ struct Captured {
 struct Kept {
     bytes: Vec<u8>,
     spill: Option<Spill>,
-    spilled_bytes: u64,
 }
 
 /// Takes what a [`Capture`] cannot; `false` once it takes no more.
@@ -60,17 +61,15 @@ type Spill = Box<dyn FnMut(&[u8]) -> bool + Send>;
 impl Capture {
     /// Keeps the first `max_bytes`.
     pub fn new(max_bytes: usize) -> Self {
-        Self(Arc::new(Captured { max_bytes, kept: Mutex::default() }))
+        Self(Arc::new(Captured {
+            max_bytes,
+            kept: Mutex::default(),
+        }))
     }
 
     /// The bytes kept so far.
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.kept().bytes)
-    }
-
-    /// How many bytes went to the spill.
-    pub(crate) fn spilled_bytes(&self) -> u64 {
-        self.kept().spilled_bytes
     }
 
     pub(crate) fn set_spill(&self, spill: impl FnMut(&[u8]) -> bool + Send + 'static) {
@@ -89,9 +88,7 @@ impl Capture {
         if let Some(spill) = kept.spill.as_mut()
             && !rest.is_empty()
         {
-            if spill(rest) {
-                kept.spilled_bytes += rest.len() as u64;
-            } else {
+            if !spill(rest) {
                 kept.spill = None;
             }
         }
@@ -111,17 +108,34 @@ pub(crate) struct Metered {
 impl Metered {
     /// Output of the invocation as a whole.
     pub(crate) fn new(output: Output, budget: &Arc<Budget>) -> Self {
-        Self { output, budget: Arc::clone(budget), written: Arc::default(), counts: true }
+        Self {
+            output,
+            budget: Arc::clone(budget),
+            written: Arc::default(),
+            counts: true,
+        }
     }
 
-    /// A pipe from a child to its parent.
-    pub(crate) fn between_guests(output: Output, budget: &Arc<Budget>) -> Self {
-        Self { counts: false, ..Self::new(output, budget) }
+    /// Output of the same invocation that stays between its guests.
+    pub(crate) fn between_guests(&self, output: Output) -> Self {
+        Self {
+            counts: false,
+            ..Self::new(output, &self.budget)
+        }
     }
 
-    /// Bytes written so far by all who share this output.
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(Relaxed)
+    /// What tells how much all who share this output have written.
+    pub(crate) fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.written))
+    }
+}
+
+/// Counts what was written, without keeping the output open.
+pub(crate) struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 }
 
@@ -212,18 +226,24 @@ impl HasData for HasStdio {
 
 impl stdin::Host for StdioView<'_> {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
-        Ok(self.table.push(Box::new(Source(self.stdio.stdin.clone())) as DynInputStream)?)
+        Ok(self
+            .table
+            .push(Box::new(Source(self.stdio.stdin.clone())) as DynInputStream)?)
     }
 }
 
 impl stdout::Host for StdioView<'_> {
     fn get_stdout(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
-        Ok(self.table.push(Box::new(self.stdio.stdout.clone()) as DynOutputStream)?)
+        Ok(self
+            .table
+            .push(Box::new(self.stdio.stdout.clone()) as DynOutputStream)?)
     }
 }
 
 impl stderr::Host for StdioView<'_> {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
-        Ok(self.table.push(Box::new(self.stdio.stderr.clone()) as DynOutputStream)?)
+        Ok(self
+            .table
+            .push(Box::new(self.stdio.stderr.clone()) as DynOutputStream)?)
     }
 }

@@ -32,7 +32,9 @@ fn borrow(fd: &Fd) -> Fd {
 fn now<T>(operation: impl Future<Output = FsResult<T>>) -> FsResult<T> {
     match pin!(operation).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err(FsError::trap(wasmtime::format_err!("a file operation did not end at once"))),
+        Poll::Pending => Err(FsError::trap(wasmtime::format_err!(
+            "a file operation did not end at once"
+        ))),
     }
 }
 
@@ -67,7 +69,10 @@ impl FilesView<'_> {
     fn named(&mut self, fd: &Fd, path: &str) -> FsResult<Option<Removed>> {
         // The sandboxed lookup only tells size and links; the identity comes
         // from a handle on the parent opened the same sandboxed way.
-        let stat = match now(self.inner().stat_at(borrow(fd), PathFlags::empty(), path.to_owned())) {
+        let stat = match now(self
+            .inner()
+            .stat_at(borrow(fd), PathFlags::empty(), path.to_owned()))
+        {
             Ok(stat) => stat,
             Err(_) => return Ok(None),
         };
@@ -76,8 +81,16 @@ impl FilesView<'_> {
             DescriptorType::RegularFile => self.identity(fd, path).unwrap_or_default(),
             _ => Default::default(),
         };
-        let size = if stat.type_ == DescriptorType::RegularFile { stat.size } else { 0 };
-        Ok(Some(Removed { id, links: stat.link_count, size }))
+        let size = if stat.type_ == DescriptorType::RegularFile {
+            stat.size
+        } else {
+            0
+        };
+        Ok(Some(Removed {
+            id,
+            links: stat.link_count,
+            size,
+        }))
     }
 
     /// Device and inode of a regular file.
@@ -116,7 +129,11 @@ impl FilesView<'_> {
     ) -> FsResult<()> {
         let ledger = Arc::clone(&self.files.ledger);
         let mut account = ledger.open();
-        let removed = if self.writable(fd)? { self.named(fd, path)? } else { None };
+        let removed = if self.writable(fd)? {
+            self.named(fd, path)?
+        } else {
+            None
+        };
         operation(self)?;
         if let Some(removed) = removed {
             account.book_removal(&removed);
@@ -135,7 +152,9 @@ impl FilesView<'_> {
     ) -> FsResult<Fd> {
         let changes = oflags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         if !changes || !self.writable(fd)? {
-            return now(self.inner().open_at(borrow(fd), path_flags, path, oflags, flags));
+            return now(self
+                .inner()
+                .open_at(borrow(fd), path_flags, path, oflags, flags));
         }
         let ledger = Arc::clone(&self.files.ledger);
         let mut account = ledger.open();
@@ -146,7 +165,9 @@ impl FilesView<'_> {
         {
             return self.refuse(full);
         }
-        let opened = now(self.inner().open_at(borrow(fd), path_flags, path, oflags, flags))?;
+        let opened = now(self
+            .inner()
+            .open_at(borrow(fd), path_flags, path, oflags, flags))?;
         match before {
             None => account.book_entry(),
             Some(stat) if oflags.contains(OpenFlags::TRUNCATE) => account.book_bytes(stat.size, 0),
@@ -157,9 +178,15 @@ impl FilesView<'_> {
 
     /// Tells the ledger about an open file it cares about.
     fn hold(&mut self, fd: &Fd) -> FsResult<()> {
-        let Descriptor::File(file) = self.table.get(fd)? else { return Ok(()) };
+        let Descriptor::File(file) = self.table.get(fd)? else {
+            return Ok(());
+        };
         if file.perms == FsPerms::ReadWrite {
-            let held = self.files.ledger.hold(&file.file).map_err(|e| FsError::from(ErrorCode::from(e)))?;
+            let held = self
+                .files
+                .ledger
+                .hold(&file.file)
+                .map_err(|e| FsError::from(ErrorCode::from(e)))?;
             self.files.held.insert(fd.rep(), held);
         }
         Ok(())
@@ -211,7 +238,11 @@ impl HostDescriptor for FilesView<'_> {
         Ok(self.table.push(Box::new(reader) as DynInputStream)?)
     }
 
-    fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
+    fn write_via_stream(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+    ) -> FsResult<Resource<DynOutputStream>> {
         self.writer(&fd, Position::At(offset))
     }
 
@@ -233,8 +264,14 @@ impl HostDescriptor for FilesView<'_> {
             return Err(ErrorCode::NotPermitted.into());
         }
         let bytes = bytes.get(..stream::MAX_CALL_BYTES).unwrap_or(&bytes);
-        stream::write(&file, &Position::At(offset), bytes, &self.files.ledger, &self.files.budget)
-            .map_err(|error| FsError::from(ErrorCode::from(error)))?;
+        stream::write(
+            &file,
+            &Position::At(offset),
+            bytes,
+            &self.files.ledger,
+            &self.files.budget,
+        )
+        .map_err(|error| FsError::from(ErrorCode::from(error)))?;
         Ok(bytes.len() as Filesize)
     }
 
@@ -295,26 +332,48 @@ impl HostDescriptor for FilesView<'_> {
         new_path: String,
     ) -> FsResult<()> {
         self.count();
-        self.create(|view| now(view.inner().link_at(fd, path_flags, old_path, new_fd, new_path)))
+        self.create(|view| {
+            now(view
+                .inner()
+                .link_at(fd, path_flags, old_path, new_fd, new_path))
+        })
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         self.count();
         let dir = borrow(&fd);
-        self.remove(&dir, &path.clone(), |view| now(view.inner().unlink_file_at(fd, path)))
+        self.remove(&dir, &path.clone(), |view| {
+            now(view.inner().unlink_file_at(fd, path))
+        })
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         self.count();
         let dir = borrow(&fd);
-        self.remove(&dir, &path.clone(), |view| now(view.inner().remove_directory_at(fd, path)))
+        self.remove(&dir, &path.clone(), |view| {
+            now(view.inner().remove_directory_at(fd, path))
+        })
     }
 
-    async fn rename_at(&mut self, fd: Fd, old_path: String, new_fd: Fd, new_path: String) -> FsResult<()> {
+    async fn rename_at(
+        &mut self,
+        fd: Fd,
+        old_path: String,
+        new_fd: Fd,
+        new_path: String,
+    ) -> FsResult<()> {
         self.count();
         let target = borrow(&new_fd);
-        let source = if self.writable(&fd)? { self.named(&fd, &old_path)? } else { None };
-        let replaced = if self.writable(&target)? { self.named(&target, &new_path)? } else { None };
+        let source = if self.writable(&fd)? {
+            self.named(&fd, &old_path)?
+        } else {
+            None
+        };
+        let replaced = if self.writable(&target)? {
+            self.named(&target, &new_path)?
+        } else {
+            None
+        };
         // Two names of one file: POSIX renames nothing.
         let same = |a: &Removed, b: &Removed| a.id == b.id && a.id != FileId::default();
         if let (Some(a), Some(b)) = (&source, &replaced)
@@ -330,7 +389,13 @@ impl HostDescriptor for FilesView<'_> {
         })
     }
 
-    async fn advise(&mut self, fd: Fd, offset: Filesize, len: Filesize, advice: Advice) -> FsResult<()> {
+    async fn advise(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+        len: Filesize,
+        advice: Advice,
+    ) -> FsResult<()> {
         self.count();
         self.inner().advise(fd, offset, len, advice).await
     }
@@ -353,7 +418,12 @@ impl HostDescriptor for FilesView<'_> {
         self.inner().get_type(fd).await
     }
 
-    async fn set_times(&mut self, fd: Fd, atime: NewTimestamp, mtime: NewTimestamp) -> FsResult<()> {
+    async fn set_times(
+        &mut self,
+        fd: Fd,
+        atime: NewTimestamp,
+        mtime: NewTimestamp,
+    ) -> FsResult<()> {
         self.count();
         self.inner().set_times(fd, atime, mtime).await
     }
@@ -367,7 +437,9 @@ impl HostDescriptor for FilesView<'_> {
         mtime: NewTimestamp,
     ) -> FsResult<()> {
         self.count();
-        self.inner().set_times_at(fd, path_flags, path, atime, mtime).await
+        self.inner()
+            .set_times_at(fd, path_flags, path, atime, mtime)
+            .await
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
@@ -380,7 +452,12 @@ impl HostDescriptor for FilesView<'_> {
         self.inner().stat(fd).await
     }
 
-    async fn stat_at(&mut self, fd: Fd, path_flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
+    async fn stat_at(
+        &mut self,
+        fd: Fd,
+        path_flags: PathFlags,
+        path: String,
+    ) -> FsResult<DescriptorStat> {
         self.count();
         self.inner().stat_at(fd, path_flags, path).await
     }

@@ -47,7 +47,11 @@ pub(super) struct Full;
 impl Ledger {
     /// A ledger for folders that hold `bytes` in `entries` already.
     pub(crate) fn new(limits: &Limits, bytes: u64, entries: u64) -> Arc<Self> {
-        let account = Account { bytes: bytes.into(), entries: entries.into(), held: HashMap::new() };
+        let account = Account {
+            bytes: bytes.into(),
+            entries: entries.into(),
+            held: HashMap::new(),
+        };
         Arc::new(Self {
             max_bytes: limits.disk.as_u64().into(),
             max_entries: limits.disk_entries.into(),
@@ -63,7 +67,10 @@ impl Ledger {
 
     /// The account, locked for one operation on files.
     pub(super) fn open(&self) -> Entry<'_> {
-        Entry { ledger: self, account: self.account() }
+        Entry {
+            ledger: self,
+            account: self.account(),
+        }
     }
 
     /// Notes that `file` is open until the returned value is dropped.
@@ -76,7 +83,11 @@ impl Ledger {
         // Deleted between its opening and now.
         hold.nameless |= meta.nlink() == 0;
         drop(account);
-        Ok(Held { ledger: Arc::clone(self), file: Arc::clone(file), id })
+        Ok(Held {
+            ledger: Arc::clone(self),
+            file: Arc::clone(file),
+            id,
+        })
     }
 }
 
@@ -90,7 +101,11 @@ impl Entry<'_> {
     /// Whether `bytes` and `entries` more fit; nothing is booked yet.
     pub(super) fn room(&self, bytes: u64, entries: u64) -> Result<(), Full> {
         let fits = |used: i128, more: u64, max: i128| more == 0 || used + i128::from(more) <= max;
-        let Account { bytes: used_bytes, entries: used_entries, .. } = *self.account;
+        let Account {
+            bytes: used_bytes,
+            entries: used_entries,
+            ..
+        } = *self.account;
         let fits = fits(used_bytes, bytes, self.ledger.max_bytes)
             && fits(used_entries, entries, self.ledger.max_entries);
         fits.then_some(()).ok_or(Full)
@@ -139,14 +154,20 @@ impl Held {
         if let Some(hold) = self.ledger.account().held.get_mut(&self.id) {
             hold.handles += 1;
         }
-        Self { ledger: Arc::clone(&self.ledger), file: Arc::clone(&self.file), id: self.id }
+        Self {
+            ledger: Arc::clone(&self.ledger),
+            file: Arc::clone(&self.file),
+            id: self.id,
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let mut account = self.ledger.account();
-        let Some(hold) = account.held.get_mut(&self.id) else { return };
+        let Some(hold) = account.held.get_mut(&self.id) else {
+            return;
+        };
         hold.handles -= 1;
         if hold.handles > 0 {
             return;
@@ -166,7 +187,11 @@ mod tests {
     use mote_api::ByteSize;
 
     fn ledger(bytes: u64, entries: u64) -> Arc<Ledger> {
-        let limits = Limits { disk: ByteSize::bytes(bytes), disk_entries: entries, ..Limits::default() };
+        let limits = Limits {
+            disk: ByteSize::bytes(bytes),
+            disk_entries: entries,
+            ..Limits::default()
+        };
         Ledger::new(&limits, 0, 0)
     }
 
@@ -201,7 +226,11 @@ mod tests {
 
         let held = ledger.hold(&file).unwrap();
         let again = held.again();
-        ledger.open().book_removal(&Removed { id: (meta.dev(), meta.ino()), links: 1, size: 60 });
+        ledger.open().book_removal(&Removed {
+            id: (meta.dev(), meta.ino()),
+            links: 1,
+            size: 60,
+        });
         assert_eq!(booked(&ledger), (60, 0));
         drop(held);
         assert_eq!(booked(&ledger), (60, 0));
@@ -216,7 +245,11 @@ mod tests {
         entry.book_bytes(0, 5);
         entry.book_entry();
         entry.book_entry();
-        entry.book_removal(&Removed { id: (1, 1), links: 2, size: 5 });
+        entry.book_removal(&Removed {
+            id: (1, 1),
+            links: 2,
+            size: 5,
+        });
         drop(entry);
         assert_eq!(booked(&ledger), (5, 1));
     }

@@ -73,8 +73,14 @@ impl Pollable for Writer {
 #[async_trait]
 impl OutputStream for Writer {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let end = write(&self.file, &self.position, &bytes, &self.ledger, &self.budget)
-            .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
+        let end = write(
+            &self.file,
+            &self.position,
+            &bytes,
+            &self.ledger,
+            &self.budget,
+        )
+        .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
         if let Position::At(position) = &mut self.position {
             *position = end;
         }
@@ -108,7 +114,9 @@ pub(super) fn write(
         Position::At(position) => *position,
         Position::End => before,
     };
-    let end = start.checked_add(bytes.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+    let end = start
+        .checked_add(bytes.len() as u64)
+        .ok_or(io::ErrorKind::FileTooLarge)?;
     if let Err(Full) = account.room(end.saturating_sub(before), 0) {
         budget.note_disk_refused();
         return Err(no_space());

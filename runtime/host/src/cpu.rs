@@ -1,0 +1,45 @@
+//! Processor time of a guest, although many guests share a thread.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::budget::Budget;
+
+/// Runs `future` and adds the processor time of each of its polls to the
+/// budget. A guest runs only while its future is polled.
+pub(crate) struct CpuTimed<F> {
+    future: Pin<Box<F>>,
+    budget: Arc<Budget>,
+}
+
+impl<F> CpuTimed<F> {
+    pub(crate) fn new(future: F, budget: Arc<Budget>) -> Self {
+        Self {
+            future: Box::pin(future),
+            budget,
+        }
+    }
+}
+
+impl<F: Future> Future for CpuTimed<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let before = thread_time();
+        let result = self.future.as_mut().poll(cx);
+        self.budget.add_cpu(thread_time().saturating_sub(before));
+        result
+    }
+}
+
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}

@@ -1,0 +1,164 @@
+//! What all sessions of a process share: the engine, the components and the
+//! number of instances alive at once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mote_api::{Grants, Limits};
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::cache::Cache;
+use crate::compiler::{Compiler, MAX_SOURCE_BYTES, engine_hash};
+use crate::component::{Component, Components};
+use crate::engine::running_engine;
+use crate::error::{HostError, OpenError, PrepareError};
+use crate::session::Session;
+
+/// What a host needs to know.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The folder of compiled code. Only this user may be able to write it.
+    pub cache: PathBuf,
+    /// The folder in which sessions get their private folders.
+    pub scratch: PathBuf,
+    /// How components are compiled.
+    pub compiler: Compiler,
+    /// The built-in programs: name and component file. `sh`, `python3`, `js`.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// Instances alive at once, over all sessions.
+    pub slots: u32,
+}
+
+/// Runs sessions; a cheap handle on what they share.
+#[derive(Clone)]
+pub struct Host(Arc<Shared>);
+
+struct Shared {
+    components: Components,
+    programs: BTreeMap<String, BuiltIn>,
+    slots: Arc<Semaphore>,
+    scratch: PathBuf,
+}
+
+/// A built-in program, made ready when it is first used.
+struct BuiltIn {
+    path: PathBuf,
+    component: OnceCell<Component>,
+}
+
+impl Host {
+    /// Sets up the engine and the code cache; no component is loaded yet.
+    ///
+    /// # Errors
+    /// The folders cannot be made, or wasmtime cannot run here.
+    pub fn open(config: HostConfig) -> Result<Self, HostError> {
+        let HostConfig {
+            cache,
+            scratch,
+            compiler,
+            programs,
+            slots,
+        } = config;
+        let engine = running_engine(slots)?;
+        let cache = Cache::open(&cache, engine_hash(&engine))?;
+        std::fs::create_dir_all(&scratch).map_err(HostError::file("create", &scratch))?;
+        let built_in = |(name, path)| {
+            (
+                name,
+                BuiltIn {
+                    path,
+                    component: OnceCell::new(),
+                },
+            )
+        };
+        Ok(Self(Arc::new(Shared {
+            components: Components::new(engine, cache, compiler)?,
+            programs: programs.into_iter().map(built_in).collect(),
+            slots: Arc::new(Semaphore::new(slots as usize)),
+            scratch,
+        })))
+    }
+
+    /// A sandbox that holds just these grants, within these limits.
+    ///
+    /// # Errors
+    /// A granted directory cannot be opened, or a limit is not possible.
+    pub fn session(&self, grants: Grants, limits: Limits) -> Result<Session, OpenError> {
+        Session::open(self.clone(), grants, limits)
+    }
+
+    /// Makes a component ready to run: compiles it, unless it was before.
+    ///
+    /// # Errors
+    /// The compiler refuses the bytes, or we fail.
+    pub async fn prepare(&self, source: &[u8]) -> Result<Component, PrepareError> {
+        self.0.components.prepare(source, "component").await
+    }
+
+    /// As [`Host::prepare`], for the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`Host::prepare`]; or the file cannot be read.
+    pub async fn prepare_file(&self, path: &Path) -> Result<Component, PrepareError> {
+        let file = File::open(path).map_err(HostError::file("open", path))?;
+        let name = path
+            .file_stem()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        self.prepare_opened(file, &name).await
+    }
+
+    /// As [`Host::prepare`], for an open file that `name` tells of.
+    pub(crate) async fn prepare_opened(
+        &self,
+        mut file: File,
+        name: &str,
+    ) -> Result<Component, PrepareError> {
+        let failed = |action| HostError::file(action, name);
+        let components = &self.0.components;
+        let meta = file.metadata().map_err(failed("inspect"))?;
+        if let Some(digest) = components.cache().stamped(&meta)
+            && let Some(component) = components.find(&digest)?
+        {
+            return Ok(component);
+        }
+        let limit = MAX_SOURCE_BYTES.as_u64();
+        let mut source = Vec::new();
+        file.rewind().map_err(failed("read"))?;
+        (&file)
+            .take(limit + 1)
+            .read_to_end(&mut source)
+            .map_err(failed("read"))?;
+        if source.len() as u64 > limit {
+            return Err(PrepareError::Refused(format!(
+                "it is larger than {MAX_SOURCE_BYTES}"
+            )));
+        }
+        let component = components.prepare(&source, name).await?;
+        components.cache().stamp(&meta, component.manifest().digest);
+        Ok(component)
+    }
+
+    /// The built-in program of this name, if there is one.
+    pub(crate) async fn built_in(&self, name: &str) -> Result<Option<Component>, PrepareError> {
+        let Some(BuiltIn { path, component }) = self.0.programs.get(name) else {
+            return Ok(None);
+        };
+        component
+            .get_or_try_init(|| self.prepare_file(path))
+            .await
+            .cloned()
+            .map(Some)
+    }
+
+    pub(crate) fn slots(&self) -> &Arc<Semaphore> {
+        &self.0.slots
+    }
+
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.0.scratch
+    }
+}

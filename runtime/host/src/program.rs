@@ -1,0 +1,163 @@
+//! From `argv[0]` to a component: a built-in name, or a file of the sandbox.
+
+use std::fs::File;
+use std::io::Read;
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use mote_api::{GuestPath, Rejection};
+
+use crate::compiler::MAX_SOURCE_BYTES;
+use crate::component::Component;
+use crate::error::{HostError, PrepareError, RunError};
+use crate::files::OpenDir;
+use crate::scope::Scope;
+
+/// Other names of built-in programs, as scripts and models use them.
+const ALIASES: [(&str, &str); 3] = [("bash", "sh"), ("python", "python3"), ("node", "js")];
+/// Folders in which built-in programs appear to be.
+const PROGRAM_FOLDERS: [&str; 3] = ["/bin/", "/usr/bin/", "/usr/local/bin/"];
+/// Runs a script file by its first line.
+const SCRIPT_RUNNER: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\""];
+
+/// The component that runs `argv`, and the arguments it gets.
+pub(crate) async fn resolve(
+    scope: &Scope,
+    argv: Vec<String>,
+    cwd: &GuestPath,
+) -> Result<(Component, Vec<String>), RunError> {
+    let name = argv.first().map_or("", String::as_str);
+    if !name.contains('/') {
+        return Ok((built_in(scope, name, name).await?, argv));
+    }
+    let path = cwd
+        .join(name)
+        .map_err(|error| Rejection::Invalid(error.to_string()))?;
+    let Some((dir, rest)) = holder(&scope.dirs, &path) else {
+        let base = PROGRAM_FOLDERS
+            .iter()
+            .find_map(|folder| path.as_str().strip_prefix(folder));
+        let component = built_in(scope, base.unwrap_or(name), name).await?;
+        return Ok((component, argv));
+    };
+    match open(dir, rest).and_then(Executable::of) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(not_found(name)),
+        Err(error) => Err(not_executable(name, error.to_string())),
+        Ok(Executable::Script) => {
+            let words = SCRIPT_RUNNER
+                .iter()
+                .map(|word| (*word).to_owned())
+                .chain(argv)
+                .collect();
+            Ok((built_in(scope, "sh", "sh").await?, words))
+        }
+        Ok(Executable::Wasm(file)) => match scope.host.prepare_opened(file, name).await {
+            Ok(component) => Ok((component, argv)),
+            Err(PrepareError::Refused(reason)) => Err(not_executable(name, reason)),
+            Err(PrepareError::Host(error)) => Err(error.into()),
+        },
+    }
+}
+
+async fn built_in(scope: &Scope, name: &str, called: &str) -> Result<Component, RunError> {
+    let name = ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == name)
+        .map_or(name, |(_, name)| name);
+    match scope.host.built_in(name).await {
+        Ok(Some(component)) => Ok(component),
+        Ok(None) => Err(not_found(called)),
+        // Ours, so a refusal is our fault too.
+        Err(PrepareError::Refused(reason)) => Err(HostError::BuiltIn {
+            program: name.to_owned(),
+            reason,
+        }
+        .into()),
+        Err(PrepareError::Host(error)) => Err(error.into()),
+    }
+}
+
+fn not_found(program: &str) -> RunError {
+    Rejection::NotFound {
+        program: program.to_owned(),
+    }
+    .into()
+}
+
+fn not_executable(program: &str, reason: String) -> RunError {
+    Rejection::NotExecutable {
+        program: program.to_owned(),
+        reason,
+    }
+    .into()
+}
+
+/// The directory that holds `path`, and the rest of the path below it.
+fn holder<'a>(dirs: &'a [OpenDir], path: &'a GuestPath) -> Option<(&'a OpenDir, &'a str)> {
+    let below = dirs
+        .iter()
+        .filter_map(|dir| Some((dir, path.below(&dir.guest)?)));
+    below.max_by_key(|(dir, _)| dir.guest.as_str().len())
+}
+
+/// Opens a file below a directory handle, never outside it. A guest may have
+/// put a pipe there: opening must not wait.
+fn open(dir: &OpenDir, rest: &str) -> std::io::Result<File> {
+    let dir = Dir::from_std_file(dir.dir.try_clone()?);
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = dir.open_with(rest, OpenOptions::new().read(true).custom_flags(nonblock))?;
+    Ok(file.into_std())
+}
+
+/// A file that can be run.
+enum Executable {
+    Wasm(File),
+    Script,
+}
+
+impl Executable {
+    fn of(file: File) -> std::io::Result<Self> {
+        let other = std::io::Error::other::<String>;
+        let meta = file.metadata()?;
+        if meta.is_dir() {
+            return Err(std::io::ErrorKind::IsADirectory.into());
+        }
+        if !meta.is_file() {
+            return Err(other("it is no regular file".to_owned()));
+        }
+        if meta.len() > MAX_SOURCE_BYTES.as_u64() {
+            return Err(other(format!("it is larger than {MAX_SOURCE_BYTES}")));
+        }
+        let mut head = [0; 2];
+        let is_script = (&file).read(&mut head)? == head.len() && head == *b"#!";
+        Ok(if is_script {
+            Self::Script
+        } else {
+            Self::Wasm(file)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mote_api::Access;
+    use std::sync::Arc;
+
+    fn dir(guest: &str) -> OpenDir {
+        let dir = Arc::new(tempfile::tempfile().unwrap());
+        OpenDir {
+            guest: guest.parse().unwrap(),
+            dir,
+            access: Access::ReadOnly,
+        }
+    }
+
+    #[test]
+    fn the_deepest_directory_holds_a_path() {
+        let dirs = [dir("/workspace"), dir("/workspace/data"), dir("/tmp")];
+        let path = "/workspace/data/x/y".parse().unwrap();
+        let (found, rest) = holder(&dirs, &path).unwrap();
+        assert_eq!((found.guest.as_str(), rest), ("/workspace/data", "x/y"));
+        assert!(holder(&dirs, &"/bin/sh".parse().unwrap()).is_none());
+    }
+}

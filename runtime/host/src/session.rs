@@ -1,0 +1,228 @@
+//! A sandbox's live counterpart: its directories, opened once, its limits and
+//! the account of its disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mote_api::{
+    Access, End, Grants, GuestPath, Invocation, Limits, Outcome, Preopen, Rejection, StreamUsage,
+    Usage,
+};
+use tempfile::TempDir;
+
+use crate::budget::Budget;
+use crate::capability;
+use crate::cpu::CpuTimed;
+use crate::error::{HostError, OpenError, RunError};
+use crate::files::{Ledger, OpenDir};
+use crate::host::Host;
+use crate::scope::{Call, Scope};
+use crate::spill::{self, Spilled};
+use crate::stdio::{Input, Metered, Output, Stdio};
+
+/// Where a call's standard streams lead.
+#[derive(Clone, Default)]
+pub struct Streams {
+    /// Standard input.
+    pub stdin: Input,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+}
+
+/// A sandbox on this host. Calls in it may run side by side; each has its own
+/// limits, and all share its files.
+pub struct Session {
+    host: Host,
+    grants: Arc<Grants>,
+    limits: Limits,
+    dirs: Vec<OpenDir>,
+    ledger: Arc<Ledger>,
+    /// Holds the private folders; they go with the session.
+    _scratch: Option<TempDir>,
+}
+
+impl Session {
+    pub(crate) fn open(host: Host, grants: Grants, limits: Limits) -> Result<Self, OpenError> {
+        limits.check()?;
+        let mut dirs = grants
+            .preopens()
+            .map(capability::open)
+            .collect::<Result<Vec<_>, _>>()?;
+        let private: Vec<GuestPath> = [GuestPath::workspace(), GuestPath::tmp()]
+            .into_iter()
+            .filter(|guest| grants.preopen(guest).is_none())
+            .collect();
+        let scratch = if private.is_empty() {
+            None
+        } else {
+            Some(private_folder(&host)?)
+        };
+        if let Some(scratch) = &scratch {
+            for guest in private {
+                dirs.push(make_private(scratch, guest)?);
+            }
+        }
+        let ledger = Ledger::new(&limits, 0, 0);
+        Ok(Self {
+            host,
+            grants: Arc::new(grants),
+            limits,
+            dirs,
+            ledger,
+            _scratch: scratch,
+        })
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// # Errors
+    /// The call is declined before any guest code has run, or we fail.
+    pub async fn run(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+    ) -> Result<Outcome, RunError> {
+        self.run_until(invocation, streams, std::future::pending())
+            .await
+    }
+
+    /// As [`Session::run`], and ends the program when `cancel` completes.
+    /// Dropping the future ends it too.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_until(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+        cancel: impl Future<Output = ()>,
+    ) -> Result<Outcome, RunError> {
+        let limits = invocation
+            .limits
+            .as_ref()
+            .map_or_else(|| self.limits.clone(), |l| self.limits.min(l));
+        limits
+            .check()
+            .map_err(|error| Rejection::Invalid(error.to_string()))?;
+        let started = Instant::now();
+        let budget = Budget::new(limits);
+        let scope = self.scope(invocation, &budget)?;
+        let spilled = spill::attach(&streams, &scope);
+        let stdio = Stdio {
+            stdin: streams.stdin,
+            stdout: Metered::new(streams.stdout, &budget),
+            stderr: Metered::new(streams.stderr, &budget),
+        };
+        let (stdout, stderr) = (stdio.stdout.meter(), stdio.stderr.meter());
+        let call = self.call(invocation, stdio)?;
+        let work = async {
+            let _slot = self.slot(&budget).await?;
+            let instance = scope.launch(call).await?;
+            CpuTimed::new(instance.run(), Arc::clone(&budget)).await
+        };
+        let end = tokio::select! {
+            biased;
+            () = cancel => End::Cancelled,
+            () = budget.expired() => End::Deadline,
+            ended = work => ended?.of_invocation(&budget),
+        };
+        // The program is gone; its children go as soon as they give way.
+        budget.all_ended().await;
+        let Spilled {
+            stdout: stdout_spill,
+            stderr: stderr_spill,
+        } = spilled;
+        Ok(Outcome {
+            exit_code: end.exit_code(),
+            hint: end.hint(),
+            end,
+            usage: usage(&budget, started),
+            stdout: StreamUsage {
+                bytes: stdout.bytes(),
+                spilled_to: stdout_spill.path(),
+            },
+            stderr: StreamUsage {
+                bytes: stderr.bytes(),
+                spilled_to: stderr_spill.path(),
+            },
+            denied: budget.denied(),
+        })
+    }
+
+    fn scope(&self, invocation: &Invocation, budget: &Arc<Budget>) -> Result<Scope, Rejection> {
+        let dirs = match &invocation.preopens {
+            None => self.dirs.clone(),
+            Some(guests) => capability::attenuate(&self.dirs, guests)
+                .map_err(|error| Rejection::Invalid(error.to_string()))?,
+        };
+        Ok(Scope {
+            host: self.host.clone(),
+            grants: Arc::clone(&self.grants),
+            dirs,
+            ledger: Arc::clone(&self.ledger),
+            budget: Arc::clone(budget),
+            depth: 0,
+        })
+    }
+
+    fn call(&self, invocation: &Invocation, stdio: Stdio) -> Result<Call, Rejection> {
+        let mut env: BTreeMap<String, String> = self
+            .grants
+            .env()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        env.extend(invocation.env.iter().cloned());
+        Grants::none()
+            .with_env(env.clone())
+            .map_err(|error| Rejection::Invalid(error.to_string()))?;
+        Ok(Call {
+            argv: invocation.argv.clone(),
+            env,
+            cwd: invocation.cwd.clone(),
+            stdio,
+        })
+    }
+
+    /// A place among the instances of this host, waited for as long as the
+    /// call itself may take.
+    async fn slot(&self, budget: &Budget) -> Result<tokio::sync::OwnedSemaphorePermit, Rejection> {
+        let full = || Rejection::Limit("the host is full; run it again later".to_owned());
+        let wait = Arc::clone(self.host.slots()).acquire_owned();
+        let permit = tokio::time::timeout(budget.limits.deadline, wait)
+            .await
+            .map_err(|_| full())?;
+        permit.map_err(|_| full())
+    }
+}
+
+fn usage(budget: &Budget, started: Instant) -> Usage {
+    Usage {
+        wall: started.elapsed(),
+        cpu: budget.cpu(),
+        peak_memory_bytes: budget.peak_memory(),
+        read_bytes: budget.read_bytes(),
+        written_bytes: budget.written_bytes(),
+        file_calls: budget.file_calls(),
+        spawned: budget.spawned(),
+    }
+}
+
+fn private_folder(host: &Host) -> Result<TempDir, HostError> {
+    tempfile::Builder::new()
+        .prefix("session-")
+        .tempdir_in(host.scratch())
+        .map_err(HostError::file("create a folder in", host.scratch()))
+}
+
+fn make_private(scratch: &TempDir, guest: GuestPath) -> Result<OpenDir, OpenError> {
+    let host = scratch.path().join(guest.as_str().trim_start_matches('/'));
+    std::fs::create_dir(&host).map_err(HostError::file("create", &host))?;
+    capability::open(&Preopen {
+        guest,
+        host,
+        access: Access::ReadWrite,
+    })
+}

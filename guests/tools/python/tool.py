@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""Counts the most frequent words of files: ./tool.py README.md"""
+
+import re
+import sys
+from collections import Counter
+
+if len(sys.argv) < 2:
+    sys.exit("usage: ./tool.py FILE...")
+words = Counter()
+for path in sys.argv[1:]:
+    with open(path) as file:
+        words.update(re.findall(r"[a-z]{4,}", file.read().lower()))
+for word, count in words.most_common(5):
+    print(f"{word:<12}{count:>5}")

@@ -1,0 +1,43 @@
+"""python3 as a component of Mote: what is done when the image is built.
+
+componentize-py imports this module, snapshots the interpreter's memory, and
+calls `Run().run()` in each fresh instance. Whatever is done here is free at run
+time; whatever must be live at run time is done in launcher.py.
+"""
+
+import sys
+
+PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher")
+BUILD_LIBRARY = "/python"  # where componentize-py shows the library
+HERE = __file__.rpartition("/")[0]
+
+import library
+
+library.open_library(HERE)
+library.install()
+sys.path[:] = [HERE, library.LIBRARY, *(path for path in sys.path if not path.startswith(BUILD_LIBRARY))]
+
+import relocate
+
+relocate.relocate(BUILD_LIBRARY, library.LIBRARY)
+
+import preload
+
+_needs = preload.load()
+
+import launcher
+import resources
+
+library.resource_reader = resources.LibraryResources
+
+
+class Run:
+    """The world's export."""
+
+    def run(self):
+        launcher.main()
+
+
+launcher.prepare(PRIVATE, HERE)
+preload.hide(_needs, launcher.REFRESH)
+launcher.rehearse()

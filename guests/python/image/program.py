@@ -1,0 +1,219 @@
+"""Runs a program in a fresh __main__, as CPython does, and ends it."""
+
+import atexit
+import errno
+import gc
+import linecache
+import marshal
+import os
+import runpy
+import sys
+import zipimport
+from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
+from importlib.util import MAGIC_NUMBER
+from types import ModuleType
+
+LAUNCHER = globals()  # frames with these globals are no part of a traceback
+UNFLUSHED_STATUS = 120  # as CPython: standard output could not be written
+ZIP_END = b"PK\x05\x06"
+ZIP_END_BYTES = 22 + 65535  # that record and the longest comment
+
+
+class CannotStart(Exception):
+    """There is no such program: (exit status, what to say)."""
+
+
+def fresh_main(**names):
+    main = ModuleType("__main__")
+    main.__dict__.update(names)
+    main.__builtins__ = sys.modules["builtins"]
+    sys.modules["__main__"] = main
+    return main.__dict__
+
+
+def run_command(source, optimize):
+    names = fresh_main(__loader__=BuiltinImporter)
+    try:
+        code = compile(source, "<string>", "exec", dont_inherit=True, optimize=optimize)
+    except SyntaxError:
+        raise
+    linecache._register_code(code, source, "<string>")
+    exec(code, names)
+
+
+def run_stdin(skip_line, optimize):
+    names = fresh_main(__loader__=BuiltinImporter)
+    source = _without_first_line(sys.stdin.buffer.read(), skip_line)
+    exec(compile(source, "<stdin>", "exec", dont_inherit=True, optimize=optimize), names)
+
+
+def run_file(path, program, skip_line, optimize, safe_path):
+    """A script, compiled code, or a folder or archive with a __main__."""
+    full = os.path.join(os.getcwd(), path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except IsADirectoryError:
+        return _run_container(full, program)
+    except OSError as error:
+        if os.path.isdir(path):
+            return _run_container(full, program)
+        raise CannotStart(2, f"{program}: can't open file {full!r}: [Errno {error.errno}] {error.strerror}\n") from None
+    if ZIP_END in data[-ZIP_END_BYTES:] and _is_archive(full):
+        return _run_container(full, program)
+    if not safe_path:
+        sys.path.insert(0, os.path.dirname(_link_target(full)))
+    if data.startswith(MAGIC_NUMBER):
+        loader, code = SourcelessFileLoader("__main__", full), None
+    else:
+        loader, code = SourceFileLoader("__main__", full), _without_first_line(data, skip_line)
+    names = fresh_main(__loader__=loader, __file__=full, __cached__=None)
+    if code is None:
+        exec(marshal.loads(memoryview(data)[16:]), names)
+    else:
+        exec(compile(code, full, "exec", dont_inherit=True, optimize=optimize), names)
+
+
+def _without_first_line(source, skip):
+    if not skip:
+        return source
+    line, newline, rest = source.partition(b"\n")
+    return newline + rest
+
+
+def _link_target(path):
+    """A script's folder is the one its link points to, one level deep."""
+    try:
+        return os.path.join(os.path.dirname(path), os.readlink(path))
+    except OSError:
+        return path
+
+
+def _is_archive(path):
+    try:
+        zipimport.zipimporter(path)
+    except ImportError:
+        return False
+    return True
+
+
+def _run_container(path, program):
+    sys.path.insert(0, path)
+    fresh_main(__loader__=BuiltinImporter)
+    runpy._run_module_as_main("__main__", False)
+
+
+def run_module(name, safe_path):
+    if not safe_path:
+        sys.path.insert(0, os.getcwd())
+    fresh_main(__loader__=BuiltinImporter)
+    runpy._run_module_as_main(name)
+
+
+def supervise(run, *arguments):
+    """Calls `run`; returns the exit status, having reported what went wrong."""
+    try:
+        run(*arguments)
+    except CannotStart as error:
+        status, text = error.args
+        sys.stderr.write(text)
+        return status
+    except BaseException as error:
+        return _report(error)
+    return 0
+
+
+def _report(error):
+    traceback = error.__traceback__
+    while traceback and traceback.tb_frame.f_globals is LAUNCHER:
+        traceback = traceback.tb_next
+    error.__traceback__ = traceback
+    if isinstance(error, SystemExit):
+        return _status_of(error.code)
+    if isinstance(error, BrokenPipeError) and _output_is_gone():
+        return 1  # the reader has what it wanted: nothing to tell
+    sys.last_exc = sys.last_value = error
+    sys.last_type, sys.last_traceback = type(error), traceback
+    try:
+        sys.excepthook(type(error), error, traceback)
+    except SystemExit as exit:
+        return _status_of(exit.code)
+    except BaseException as failure:
+        failure.__traceback__ = failure.__traceback__ and failure.__traceback__.tb_next
+        sys.stderr.write("Error in sys.excepthook:\n")
+        sys.__excepthook__(type(failure), failure, failure.__traceback__)
+        sys.stderr.write("\nOriginal exception was:\n")
+        sys.__excepthook__(type(error), error, traceback)
+    return 1
+
+
+def _status_of(code):
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        pass  # said again, and counted, when the program ends
+    try:
+        print(code, file=sys.stderr)
+    except Exception:
+        pass  # stderr is closed; the status still tells
+    return 1
+
+
+def _output_is_gone():
+    try:
+        sys.__stdout__.flush()
+        os.write(1, b"")
+    except OSError as error:
+        return error.errno == errno.EPIPE
+    except ValueError:
+        return False
+    return False
+
+
+def _flush():
+    """Writes out what is buffered; False when standard output is lost."""
+    written = True
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
+        if stream is None or getattr(stream, "closed", False):
+            continue
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            written = written and stream is sys.stderr
+        except Exception as error:
+            if stream is not sys.stderr:
+                written = False
+                sys.unraisablehook(_Unraisable(error, stream))
+    return written
+
+
+class _Unraisable:
+    """What sys.unraisablehook is told of a stream that cannot be flushed."""
+
+    def __init__(self, error, stream):
+        self.exc_type, self.exc_value, self.exc_traceback = type(error), error, None
+        self.err_msg = "Exception ignored while flushing sys.stdout"
+        self.object = None
+
+
+def finish(status, kept):
+    """Ends the program in CPython's order; returns the exit status.
+
+    `kept` are the modules that were there before the program. The others go,
+    and with them what they hold: files are written out, finalizers run.
+    """
+    if threading := sys.modules.get("threading"):
+        threading._shutdown()
+    atexit._run_exitfuncs()
+    written = _flush()
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+        sys.__dict__.pop(name, None)
+    for name in [name for name in sys.modules if name not in kept]:
+        del sys.modules[name]
+    gc.collect()
+    written = _flush() and written
+    return status if written else UNFLUSHED_STATUS if status == 0 else status

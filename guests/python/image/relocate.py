@@ -1,0 +1,51 @@
+"""Moves the modules CPython loaded by itself to the library's final place.
+
+Started by componentize-py, the interpreter has its library under another
+folder. Tracebacks, __file__ and sys.prefix should name one place only.
+"""
+
+import _imp
+import sys
+from types import FunctionType
+
+import library
+
+
+def relocate(old, new):
+    sys.prefix = sys.exec_prefix = sys.base_prefix = sys.base_exec_prefix = "/usr"
+    sys._stdlib_dir = new
+    sys.platlibdir = "lib"
+    sys.executable = sys._base_executable = "/usr/bin/python3"
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None) or ""
+        if path.startswith(old + "/"):
+            _relocate_module(module, path, old, new)
+
+
+def _relocate_module(module, path, old, new):
+    moved = new + path[len(old) :]
+    module.__file__ = moved
+    module.__dict__.pop("__cached__", None)
+    spec = module.__spec__
+    if getattr(module, "__path__", None):
+        module.__path__[:] = [new + folder[len(old) :] for folder in module.__path__]
+        spec.submodule_search_locations = module.__path__
+    if spec.origin == path:
+        spec.origin = moved
+        spec.cached = None
+        key = moved[len(new) + 1 :]
+        spec.loader = module.__loader__ = library.LibraryLoader(spec.name, key)
+        for function in _functions(module):
+            _imp._fix_co_filename(function.__code__, moved)
+    elif hasattr(spec, "loader_state") and spec.loader_state is not None:  # a frozen module
+        spec.loader_state.filename = moved
+
+
+def _functions(module):
+    for value in list(vars(module).values()):
+        owner = getattr(value, "__module__", None)
+        if owner != module.__name__:
+            continue
+        for item in (value, *vars(value).values()) if isinstance(value, type) else (value,):
+            if isinstance(item, FunctionType):
+                yield item

@@ -1,6 +1,6 @@
 //! `mote compile`, and the compiler process.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use mote_api::ByteSize;
@@ -27,7 +27,7 @@ pub(crate) fn compile(args: &CompileArgs, places: &PlacesArgs) -> Result<u8, Fai
 }
 
 /// What is wrong with the file, if anything is.
-async fn compile_file(host: &Host, file: &PathBuf) -> Result<Option<String>, Failure> {
+async fn compile_file(host: &Host, file: &Path) -> Result<Option<String>, Failure> {
     if let Err(problem) = paths::check_file(file) {
         return Ok(Some(problem));
     }

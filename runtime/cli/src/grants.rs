@@ -32,7 +32,7 @@ pub(crate) fn grants(args: &RunArgs, mistakes: &mut Vec<String>) -> Vec<Grant> {
         found.push(Ok(current_folder()));
     }
     found.extend(ENV.map(|(name, value)| Ok(variable(name, value))));
-    found.extend(args.env.iter().map(|text| env(text)));
+    found.extend(args.env.iter().map(env));
     found.extend(clock(&args.clock).transpose());
     found.extend(random(&args.random).transpose());
     found

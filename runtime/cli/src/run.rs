@@ -100,6 +100,9 @@ pub(crate) fn host_config(places: &PlacesArgs) -> Result<HostConfig, Failure> {
     ];
     Ok(HostConfig {
         cache,
+        // Names there are random and folders private, so others of this
+        // machine may share it.
+        scratch: std::env::temp_dir(),
         compiler,
         programs: Default::default(),
         slots: 1,

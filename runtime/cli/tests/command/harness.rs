@@ -5,7 +5,12 @@
 //! assert_eq!(mote.sh("wc -l < a.txt").ok(), "1\n");
 //! assert_eq!(mote.run(&["python3", "-c", "raise SystemExit(3)"]).code, 3);
 //! ```
-#![allow(dead_code, reason = "each test target uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test target is a crate of its own, uses a part of this, and may stop at what it did not expect"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -205,4 +210,36 @@ pub fn finish(mut child: Child, stdin: &[u8]) -> Output {
 pub fn code(status: ExitStatus) -> i32 {
     let signal = || 128 + status.signal().unwrap_or_default();
     status.code().unwrap_or_else(signal)
+}
+
+/// The code of a function that returns at once.
+pub const RETURNS: &[u8] = &[];
+/// The code of a function that never does.
+pub const SPINS: &[u8] = &[0x03, 0x40, 0x0c, 0x00, 0x0b];
+
+/// A WASI 0.1 module of a few bytes whose `_start` does `code`. Each `tag`
+/// makes it another one, with another digest.
+pub fn module(tag: &str, code: &[u8]) -> Vec<u8> {
+    let section = |id: u8, content: &[u8]| {
+        let length = u8::try_from(content.len()).unwrap();
+        assert!(length < 128, "longer lengths take two bytes");
+        [&[id, length], content].concat()
+    };
+    let name = |name: &str| [&[u8::try_from(name.len()).unwrap()], name.as_bytes()].concat();
+    let body = [&[0], code, &[0x0b]].concat();
+    let exports = [&[2], &name("memory")[..], &[2, 0], &name("_start"), &[0, 0]].concat();
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(0, &name(tag)),
+        // One type, () -> (), of one function; one memory of one page.
+        section(1, &[1, 0x60, 0, 0]),
+        section(3, &[1, 0]),
+        section(5, &[1, 0, 1]),
+        section(7, &exports),
+        section(
+            10,
+            &[&[1, u8::try_from(body.len()).unwrap()], &body[..]].concat(),
+        ),
+    ]
+    .concat()
 }

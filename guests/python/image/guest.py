@@ -7,7 +7,7 @@ time; whatever must be live at run time is done in launcher.py.
 
 import sys
 
-PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher")
+PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher", "children", "loops")
 BUILD_LIBRARY = "/python"  # where componentize-py shows the library
 HERE = __file__.rpartition("/")[0]
 
@@ -25,8 +25,13 @@ import preload
 
 _needs = preload.load()
 
+import children
 import launcher
+import loops
 import resources
+
+children.install()
+loops.install()
 
 library.resource_reader = resources.LibraryResources
 

@@ -39,6 +39,11 @@ def main():
         cli_exit.exit_with_code(status)
 
 
+def _exit_now(status):
+    """os._exit: the C library's knows success and failure only."""
+    cli_exit.exit_with_code(status & 0xFF)
+
+
 def _enter(folder):
     if not folder:
         return
@@ -151,7 +156,7 @@ def _set_x(given, variables):
 
 def _hide_bindings():
     """The bindings componentize-py imported are no module of the program's."""
-    for name in [name for name in sys.modules if name not in _kept]:
+    for name in [name for name in sys.modules if name not in _kept and name != "__main__"]:
         _held.append(library.take_back(name))
     sys.path[:] = LIBRARY_PATH
 
@@ -159,6 +164,7 @@ def _hide_bindings():
 def prepare(private, here):
     """The last steps of the build: streams, sys.path, a clean sys.modules."""
     streams.install()
+    os._exit = sys.modules["posix"]._exit = _exit_now
     for name in private:
         if name in sys.modules:
             _held.append(sys.modules.pop(name))
@@ -168,5 +174,6 @@ def prepare(private, here):
 def rehearse():
     """Runs the way of a call once: what is warm now is warm in each instance."""
     _kept.update(name for name in sys.modules if name.partition(".")[0] not in BUILD_ONLY)
+    _kept.discard("__main__")
     gc.collect()
     gc.freeze()

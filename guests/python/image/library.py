@@ -11,6 +11,7 @@ import system alone. A module comes from one of two places:
 import marshal
 import sys
 import zlib
+from importlib._bootstrap import _call_with_frames_removed
 from importlib.machinery import ModuleSpec
 
 LIBRARY = "/usr/lib/python3.14"
@@ -135,7 +136,7 @@ class LibraryLoader:
         if self._was_ready:
             self._was_ready = False
             return
-        exec(self.get_code(module.__name__), module.__dict__)
+        _call_with_frames_removed(exec, self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, fullname):
         offset, length = _index[self._key][:2]
@@ -158,6 +159,12 @@ class LibraryLoader:
 
     def get_resource_reader(self, fullname):
         return resource_reader(self._key.rpartition("/")[0])
+
+
+# Its frame belongs to the import system, which tracebacks leave out.
+LibraryLoader.exec_module.__code__ = LibraryLoader.exec_module.__code__.replace(
+    co_filename="<frozen importlib._bootstrap_external>"
+)
 
 
 def listing(folder):

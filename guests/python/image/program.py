@@ -15,6 +15,7 @@ from types import ModuleType
 
 LAUNCHER = globals()  # frames with these globals are no part of a traceback
 UNFLUSHED_STATUS = 120  # as CPython: standard output could not be written
+INTERRUPTED_STATUS = 130  # as a shell reports SIGINT
 ZIP_END = b"PK\x05\x06"
 ZIP_END_BYTES = 22 + 65535  # that record and the longest comment
 
@@ -33,10 +34,7 @@ def fresh_main(**names):
 
 def run_command(source, optimize):
     names = fresh_main(__loader__=BuiltinImporter)
-    try:
-        code = compile(source, "<string>", "exec", dont_inherit=True, optimize=optimize)
-    except SyntaxError:
-        raise
+    code = compile(source, "<string>", "exec", dont_inherit=True, optimize=optimize)
     linecache._register_code(code, source, "<string>")
     exec(code, names)
 
@@ -54,15 +52,15 @@ def run_file(path, program, skip_line, optimize, safe_path):
         with open(path, "rb") as file:
             data = file.read()
     except IsADirectoryError:
-        return _run_container(full, program)
+        return _run_container(full)
     except OSError as error:
         if os.path.isdir(path):
-            return _run_container(full, program)
+            return _run_container(full)
         raise CannotStart(2, f"{program}: can't open file {full!r}: [Errno {error.errno}] {error.strerror}\n") from None
     if ZIP_END in data[-ZIP_END_BYTES:] and _is_archive(full):
-        return _run_container(full, program)
+        return _run_container(full)
     if not safe_path:
-        sys.path.insert(0, os.path.dirname(_link_target(full)))
+        sys.path.insert(0, os.path.normpath(os.path.dirname(_link_target(full))))
     if data.startswith(MAGIC_NUMBER):
         loader, code = SourcelessFileLoader("__main__", full), None
     else:
@@ -97,8 +95,8 @@ def _is_archive(path):
     return True
 
 
-def _run_container(path, program):
-    sys.path.insert(0, path)
+def _run_container(path):
+    sys.path.insert(0, os.path.normpath(path))
     fresh_main(__loader__=BuiltinImporter)
     runpy._run_module_as_main("__main__", False)
 
@@ -119,8 +117,11 @@ def supervise(run, *arguments):
         sys.stderr.write(text)
         return status
     except BaseException as error:
-        return _report(error)
-    return 0
+        failure = error
+    else:
+        return 0
+    # Outside of the handler: what the hook raises has no context.
+    return _report(failure)
 
 
 def _report(error):
@@ -140,11 +141,16 @@ def _report(error):
         return _status_of(exit.code)
     except BaseException as failure:
         failure.__traceback__ = failure.__traceback__ and failure.__traceback__.tb_next
+        hook_error = failure
+    else:
+        hook_error = None
+    if hook_error:
+        failure = hook_error
         sys.stderr.write("Error in sys.excepthook:\n")
         sys.__excepthook__(type(failure), failure, failure.__traceback__)
         sys.stderr.write("\nOriginal exception was:\n")
         sys.__excepthook__(type(error), error, traceback)
-    return 1
+    return INTERRUPTED_STATUS if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _status_of(code):

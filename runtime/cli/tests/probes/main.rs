@@ -1,0 +1,31 @@
+//! Every power a guest could use was tried: granted it works, ungranted it is
+//! denied; at the limit it succeeds, over the limit it is reported.
+//!
+//! A test module is named after the probe it runs, and a probe without one
+//! does not compile.
+
+#![allow(unreachable_pub, reason = "a test target is a crate of its own")]
+
+mod capabilities;
+mod files;
+mod harness;
+mod hostile;
+mod limits;
+mod modules;
+mod readonly;
+mod spawn;
+
+use capabilities::*;
+use files::*;
+use limits::*;
+use modules::*;
+use readonly::*;
+use spawn::*;
+
+macro_rules! assert_test_exists {
+    ($name:ident) => {
+        use self::$name as _;
+    };
+}
+
+mote_artifacts::foreach_probe!(assert_test_exists);

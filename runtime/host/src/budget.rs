@@ -40,7 +40,7 @@ impl Budget {
     /// A fresh budget whose deadline counts from now.
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            deadline: Mutex::new(Deadline::after(limits.deadline)),
+            deadline: Mutex::new(Deadline::new(Instant::now(), limits.deadline)),
             moved: Notify::new(),
             limits,
             memory: AtomicU64::new(0),
@@ -74,7 +74,7 @@ impl Budget {
     /// Stops the clock until the returned value is dropped: while a program is
     /// compiled, which happens once, no guest's time passes.
     pub(crate) fn pause(self: &Arc<Self>) -> Pause {
-        self.deadline().pause();
+        self.deadline().pause(Instant::now());
         self.moved.notify_waiters();
         Pause(Arc::clone(self))
     }
@@ -234,8 +234,7 @@ struct Deadline {
 }
 
 impl Deadline {
-    fn after(time: Duration) -> Self {
-        let now = Instant::now();
+    fn new(now: Instant, time: Duration) -> Self {
         Self {
             at: now + time,
             pauses: 0,
@@ -253,17 +252,17 @@ impl Deadline {
         }
     }
 
-    fn pause(&mut self) {
+    fn pause(&mut self, now: Instant) {
         if self.pauses == 0 {
-            self.since = Instant::now();
+            self.since = now;
         }
         self.pauses += 1;
     }
 
-    fn go_on(&mut self) {
+    fn go_on(&mut self, now: Instant) {
         self.pauses -= 1;
         if self.pauses == 0 {
-            let stood = self.since.elapsed().min(self.allowance);
+            let stood = now.duration_since(self.since).min(self.allowance);
             self.allowance -= stood;
             self.at += stood;
         }
@@ -275,7 +274,7 @@ pub(crate) struct Pause(Arc<Budget>);
 
 impl Drop for Pause {
     fn drop(&mut self) {
-        self.0.deadline().go_on();
+        self.0.deadline().go_on(Instant::now());
         self.0.moved.notify_waiters();
     }
 }
@@ -344,28 +343,22 @@ mod tests {
         assert!(budget.take_process().is_err_and(|e| e.contains("(spawns)")));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_clock_stands_while_a_program_is_compiled_but_not_for_ever() {
-        let second = Duration::from_secs(1);
-        let budget = Budget::new(Limits {
-            deadline: second,
-            ..Limits::default()
-        });
-        let pause = budget.pause();
-        tokio::time::advance(10 * second).await;
-        drop(pause);
-        let started = Instant::now();
-        budget.expired().await;
-        assert!(started.elapsed() >= second);
+    #[test]
+    fn the_clock_stands_while_programs_are_compiled_but_not_for_ever() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut deadline = Deadline::new(start, second);
+        // Two at once stop it once.
+        deadline.pause(start);
+        deadline.pause(start + 2 * second);
+        deadline.go_on(start + 4 * second);
+        deadline.go_on(start + 10 * second);
+        assert_eq!(deadline.ends(), start + 11 * second);
 
-        let budget = Budget::new(Limits {
-            deadline: second,
-            ..Limits::default()
-        });
-        let _pause = budget.pause();
-        let started = Instant::now();
-        budget.expired().await;
-        assert!(started.elapsed() >= MAX_PAUSE && started.elapsed() <= MAX_PAUSE + 2 * second);
+        deadline.pause(start + 10 * second);
+        assert_eq!(deadline.ends(), start + second + MAX_PAUSE);
+        deadline.go_on(start + 2 * MAX_PAUSE);
+        deadline.pause(start + 3 * MAX_PAUSE);
+        assert_eq!(deadline.ends(), start + second + MAX_PAUSE);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The folder of compiled code.
 //!
 //! ```text
-//! <folder>/<engine hash>/<sha256 of the source>.json    what the code is, and its BLAKE3
+//! <folder>/<version>/<sha256 of the source>.json    what the code is, and its BLAKE3
 //!                       /<blake3 of the code>.code      native code
 //!                       /<device>-<inode>.stamp         digest of a file that has not changed since
 //! ```
@@ -71,12 +71,16 @@ pub(crate) struct Cache {
 type FileId = (u64, u64);
 
 impl Cache {
-    /// The part of `root` for code of the engine with this hash.
+    /// The part of `root` for code of this version of Mote on this kind of
+    /// processor. Code that the engine does not load all the same, because of
+    /// a processor with other features, is compiled again.
     ///
     /// # Errors
     /// The folder cannot be made.
-    pub(crate) fn open(root: &Path, engine_hash: u64) -> Result<Self, HostError> {
-        let folder = root.join(format!("{engine_hash:016x}"));
+    pub(crate) fn open(root: &Path) -> Result<Self, HostError> {
+        let folder = root
+            .join(concat!("mote-", env!("CARGO_PKG_VERSION")))
+            .join(std::env::consts::ARCH);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -239,7 +243,7 @@ mod tests {
 
     fn filled() -> (tempfile::TempDir, Cache) {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path(), 1).unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
         cache.keep(manifest(), b"native code").unwrap();
         (folder, cache)
     }

@@ -194,21 +194,13 @@ fn compile(source: &[u8], cache: &Path) -> Result<Manifest, PrepareError> {
     let code = engine
         .precompile_component(component)
         .map_err(|error| PrepareError::Refused(format!("it is no valid component: {error:#}")))?;
-    Cache::open(cache, engine_hash(&engine))?.keep(manifest.clone(), &code)?;
+    Cache::open(cache)?.keep(manifest.clone(), &code)?;
     Ok(manifest)
 }
 
 /// The digest by which a source is known.
 pub(crate) fn digest_of(source: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(source).into())
-}
-
-/// What code the engine can load, as one number.
-pub(crate) fn engine_hash(engine: &wasmtime::Engine) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    hasher.finish()
 }
 
 fn kind_of(source: &[u8]) -> Result<ComponentKind, PrepareError> {

@@ -118,17 +118,17 @@ impl Components {
     }
 
     /// The component of `digest`, if it need not be compiled.
-    ///
-    /// # Errors
-    /// Code from the cache does not load.
-    pub(crate) fn find(&self, digest: &Digest) -> Result<Option<Component>, HostError> {
+    pub(crate) fn find(&self, digest: &Digest) -> Option<Component> {
         if let Some(component) = self.shelf().components.get(digest) {
-            return Ok(Some(component.clone()));
+            return Some(component.clone());
         }
-        self.cache
-            .find(digest)
-            .map(|code| self.load(code))
-            .transpose()
+        let code = self.cache.find(digest)?;
+        // Fails for code of another processor, or of a build with other
+        // settings: it is compiled again.
+        let loaded = self.load(code);
+        loaded
+            .inspect_err(|error| tracing::debug!(%error, "compiled again"))
+            .ok()
     }
 
     /// The component of these bytes.
@@ -141,12 +141,12 @@ impl Components {
         name: &str,
     ) -> Result<Component, PrepareError> {
         let digest = digest_of(source);
-        if let Some(component) = self.find(&digest)? {
+        if let Some(component) = self.find(&digest) {
             return Ok(component);
         }
         let lock = self.lock_of(digest);
         let _made = lock.lock().await;
-        if let Some(component) = self.find(&digest)? {
+        if let Some(component) = self.find(&digest) {
             return Ok(component);
         }
         tracing::info!(target: "mote", program = name, bytes = source.len(), "compiling");
@@ -157,7 +157,8 @@ impl Components {
         }
         let missing =
             || HostError::CompilerAnswer(format!("it left no code of {digest} in the cache"));
-        Ok(self.find(&digest)?.ok_or_else(missing)?)
+        let code = self.cache.find(&digest).ok_or_else(missing)?;
+        Ok(self.load(code)?)
     }
 
     fn lock_of(&self, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {

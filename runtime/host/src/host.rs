@@ -11,7 +11,7 @@ use mote_api::{Grants, Limits};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::cache::Cache;
-use crate::compiler::{Compiler, MAX_SOURCE_BYTES, engine_hash};
+use crate::compiler::{Compiler, MAX_SOURCE_BYTES};
 use crate::component::{Component, Components};
 use crate::engine::running_engine;
 use crate::error::{HostError, OpenError, PrepareError};
@@ -63,7 +63,7 @@ impl Host {
             slots,
         } = config;
         let engine = running_engine(slots)?;
-        let cache = Cache::open(&cache, engine_hash(&engine))?;
+        let cache = Cache::open(&cache)?;
         std::fs::create_dir_all(&scratch).map_err(HostError::file("create", &scratch))?;
         let built_in = |(name, path)| {
             (
@@ -121,7 +121,7 @@ impl Host {
         let components = &self.0.components;
         let meta = file.metadata().map_err(failed("inspect"))?;
         if let Some(digest) = components.cache().stamped(&meta)
-            && let Some(component) = components.find(&digest)?
+            && let Some(component) = components.find(&digest)
         {
             return Ok(component);
         }

@@ -50,7 +50,8 @@ mod bindings {
 const KILLED: u8 = 143;
 
 /// A child as its parent holds it. Dropping it ends the child.
-pub(crate) struct Child {
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Child {
     stdin: Option<PipeWriter>,
     stdout: Option<PipeReader>,
     stderr: Option<PipeReader>,

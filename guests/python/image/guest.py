@@ -7,7 +7,7 @@ time; whatever must be live at run time is done in launcher.py.
 
 import sys
 
-PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher", "children", "loops")
+PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher", "children", "loops", "permissions", "unseen")
 BUILD_LIBRARY = "/python"  # where componentize-py shows the library
 HERE = __file__.rpartition("/")[0]
 
@@ -28,10 +28,14 @@ _needs = preload.load()
 import children
 import launcher
 import loops
+import permissions
+import program
 import resources
+import unseen
 
 children.install()
 loops.install()
+permissions.install()
 
 library.resource_reader = resources.LibraryResources
 
@@ -43,6 +47,9 @@ class Run:
         launcher.main()
 
 
+unseen.hide(Run.run)
+unseen.hide_all(vars(launcher))
+unseen.hide_all(vars(program))
 launcher.prepare(PRIVATE, HERE)
 preload.hide(_needs, launcher.REFRESH)
 launcher.rehearse()

@@ -1,4 +1,7 @@
-"""Runs a program in a fresh __main__, as CPython does, and ends it."""
+"""Runs a program in a fresh __main__, as CPython does, and ends it.
+
+No frame of this module is seen by a program: see unseen.py.
+"""
 
 import atexit
 import errno
@@ -13,7 +16,6 @@ from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFil
 from importlib.util import MAGIC_NUMBER
 from types import ModuleType
 
-LAUNCHER = globals()  # frames with these globals are no part of a traceback
 UNFLUSHED_STATUS = 120  # as CPython: standard output could not be written
 INTERRUPTED_STATUS = 130  # as a shell reports SIGINT
 ZIP_END = b"PK\x05\x06"
@@ -120,15 +122,15 @@ def supervise(run, *arguments):
         failure = error
     else:
         return 0
+    finally:
+        sys.settrace(None)  # what follows is not the program's
+        sys.setprofile(None)
     # Outside of the handler: what the hook raises has no context.
     return _report(failure)
 
 
 def _report(error):
     traceback = error.__traceback__
-    while traceback and traceback.tb_frame.f_globals is LAUNCHER:
-        traceback = traceback.tb_next
-    error.__traceback__ = traceback
     if isinstance(error, SystemExit):
         return _status_of(error.code)
     if isinstance(error, BrokenPipeError) and _output_is_gone():
@@ -140,7 +142,6 @@ def _report(error):
     except SystemExit as exit:
         return _status_of(exit.code)
     except BaseException as failure:
-        failure.__traceback__ = failure.__traceback__ and failure.__traceback__.tb_next
         hook_error = failure
     else:
         hook_error = None

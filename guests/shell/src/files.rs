@@ -1,20 +1,23 @@
 //! The sandbox's files for bashkit: `wasi:filesystem` on the preopened
 //! directories, with as few calls of the host as an operation can do with.
 //!
-//! WASI keeps no permission bits and starts no program by them. Every file and
-//! directory reads as mode 0755; `chmod` succeeds without effect on what there
-//! is and fails on what there is not. What a sandbox may not do fails in the
-//! operation itself, with the host's own reason.
+//! WASI keeps no permission bits and starts no program by them. A file reads as
+//! mode 0644, or 0755 if it starts as programs and scripts do, a folder as 0755;
+//! what `chmod` sets lasts as long as the shell. What a sandbox may not do fails
+//! in the operation itself, with the host's own reason.
 //!
 //! bashkit's layers above this one serve `/etc`, `/proc` and the stubs in
 //! `/bin`, and follow symbolic links, so `stat` here does not.
 
+mod device;
 mod error;
 mod place;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bashkit::{
@@ -27,11 +30,21 @@ use crate::bindings::wasi::filesystem::types::{
     OpenFlags, PathFlags,
 };
 use crate::bindings::wasi::io::streams::StreamError;
+use device::Device;
 use error::io_error;
 use place::{Place, locate, ways_down};
 
-/// Mode of everything: WASI keeps no permission bits.
-const MODE: u32 = 0o755;
+/// Mode of a file; WASI keeps no permission bits.
+const FILE_MODE: u32 = 0o644;
+
+/// Mode of a folder, of a program and of a script.
+const PROGRAM_MODE: u32 = 0o755;
+
+/// Mode of what takes everybody's data.
+const DEVICE_MODE: u32 = 0o666;
+
+/// How what can be run starts: a script, and WebAssembly.
+const PROGRAM_STARTS: [&[u8]; 2] = [b"#!", b"\0asm"];
 
 /// Bytes read or written with one call of the host: what it hands out at most.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -43,6 +56,8 @@ const FLUSH_BYTES: usize = 4096;
 pub struct Files {
     roots: Vec<String>,
     directories: Vec<Descriptor>,
+    /// Modes that were set.
+    modes: Mutex<BTreeMap<PathBuf, u32>>,
 }
 
 /// A path as WASI takes it: a directory and what lies below.
@@ -64,6 +79,7 @@ impl Files {
         Self {
             roots: paths.into_iter().map(normal).collect(),
             directories,
+            modes: Mutex::default(),
         }
     }
 
@@ -125,6 +141,9 @@ impl Files {
     /// # Errors
     /// The host's, or that there is no file.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if let Some(device) = Device::at(&normalize_path(path)) {
+            return Ok(device.read());
+        }
         let Some(at) = self.find(path)? else {
             return Err(io_error(ErrorCode::IsDirectory));
         };
@@ -146,6 +165,9 @@ impl Files {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if Device::at(&normalize_path(path)).is_some() {
+            return Ok(());
+        }
         let at = self.find_to_change(path)?;
         let file = at.open(
             OpenFlags::CREATE | OpenFlags::TRUNCATE,
@@ -155,6 +177,9 @@ impl Files {
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if Device::at(&normalize_path(path)).is_some() {
+            return Ok(());
+        }
         let at = self.find_to_change(path)?;
         let file = at.open(OpenFlags::CREATE, DescriptorFlags::WRITE)?;
         if bytes.is_empty() {
@@ -199,8 +224,25 @@ impl Files {
     }
 
     fn stat_now(&self, path: &Path) -> io::Result<Metadata> {
+        if Device::at(&normalize_path(path)).is_some() {
+            return Ok(Metadata {
+                file_type: FileType::File,
+                size: 0,
+                mode: DEVICE_MODE,
+                modified: UNIX_EPOCH,
+                created: UNIX_EPOCH,
+            });
+        }
         match self.find(path)? {
-            Some(at) => at.stat(),
+            Some(at) => {
+                let mut metadata = at.stat()?;
+                if let Some(mode) = self.modes().get(&normalize_path(path)) {
+                    metadata.mode = *mode;
+                } else if metadata.file_type.is_file() && at.is_program() {
+                    metadata.mode = PROGRAM_MODE;
+                }
+                Ok(metadata)
+            }
             None => Ok(metadata_of(&DescriptorStat {
                 type_: DescriptorType::Directory,
                 link_count: 1,
@@ -229,6 +271,16 @@ impl Files {
         Ok(entries)
     }
 
+    fn modes(&self) -> MutexGuard<'_, BTreeMap<PathBuf, u32>> {
+        self.modes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the mode of a file that is there no more; it is what comes
+    /// back.
+    fn forget_mode(&self, path: &Path) -> Option<u32> {
+        self.modes().remove(&normalize_path(path))
+    }
+
     fn rename_now(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (source, target) = (self.find_to_change(from)?, self.find_to_change(to)?);
         match source
@@ -255,6 +307,15 @@ impl At<'_> {
             .stat_at(PathFlags::empty(), &self.path)
             .map_err(io_error)?;
         Ok(metadata_of(&stat))
+    }
+
+    /// Whether a file starts as programs and scripts do.
+    fn is_program(&self) -> bool {
+        const LONGEST: u64 = 4;
+        let head = self
+            .open(OpenFlags::empty(), DescriptorFlags::READ)
+            .and_then(|file| file.read(LONGEST, 0).map_err(io_error));
+        head.is_ok_and(|(head, _)| PROGRAM_STARTS.iter().any(|start| head.starts_with(start)))
     }
 
     fn list(&self) -> io::Result<Vec<DirEntry>> {
@@ -309,7 +370,10 @@ fn metadata_of(stat: &DescriptorStat) -> Metadata {
             _ => FileType::File,
         },
         size: stat.size,
-        mode: MODE,
+        mode: match stat.type_ {
+            DescriptorType::Directory => PROGRAM_MODE,
+            _ => FILE_MODE,
+        },
         modified,
         // WASI does not tell; a file is no younger than its last change.
         created: modified,
@@ -352,7 +416,9 @@ impl FileSystem for Files {
     }
 
     async fn remove(&self, path: &Path, recursive: bool) -> Result<()> {
-        Ok(tree::remove(&self.find_to_change(path)?, recursive)?)
+        tree::remove(&self.find_to_change(path)?, recursive)?;
+        self.forget_mode(path);
+        Ok(())
     }
 
     async fn stat(&self, path: &Path) -> Result<Metadata> {
@@ -368,7 +434,11 @@ impl FileSystem for Files {
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        Ok(self.rename_now(from, to)?)
+        self.rename_now(from, to)?;
+        if let Some(mode) = self.forget_mode(from) {
+            self.modes().insert(normalize_path(to), mode);
+        }
+        Ok(())
     }
 
     async fn copy(&self, from: &Path, to: &Path) -> Result<()> {
@@ -396,8 +466,9 @@ impl FileSystem for Files {
         Ok(at.directory.readlink_at(&at.path).map_err(io_error)?.into())
     }
 
-    async fn chmod(&self, path: &Path, _mode: u32) -> Result<()> {
+    async fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
         self.stat_now(path)?;
+        self.modes().insert(normalize_path(path), mode);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The shell of a Mote sandbox: bash grammar and its commands in one component.
 
+mod commands;
 mod files;
 mod invocation;
 mod limits;
@@ -28,6 +29,7 @@ mod bindings {
                 import wasi:filesystem/types@0.2.12;
                 import wasi:io/poll@0.2.12;
                 import wasi:io/streams@0.2.12;
+                import wasi:random/random@0.2.12;
             }
         ",
         world: "mote:shell/shell",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bashkit::{Bash, Error, ExecOptions, normalize_path};
 
 use crate::bindings::wasi::cli::{environment, stderr, stdin, stdout};
+use crate::commands;
 use crate::files::Files;
 use crate::invocation::{self, Invocation, Script};
 use crate::process::Program;
@@ -87,7 +88,7 @@ impl<'a> Shell<'a> {
         };
         let cwd = PathBuf::from(environment::initial_cwd().unwrap_or_else(|| "/".to_owned()));
         let home = PathBuf::from(value("HOME").unwrap_or_else(|| "/".to_owned()));
-        let mut builder = Bash::builder()
+        let mut builder = commands::install(Bash::builder())
             .fs(Arc::clone(&files) as Arc<dyn bashkit::FileSystem>)
             .username(value("USER").unwrap_or_else(|| USER.to_owned()))
             .hostname(HOST_NAME)

@@ -20,9 +20,10 @@ CHUNK_BYTES = 65536  # what a pipe of the sandbox holds
 NANOSECONDS = 1_000_000_000
 ENDED_BY_KILL = 143
 SIGTERM = 15
-SHELL_NOT_FOUND = 127
 # Where programs lie elsewhere; here their last name says which is meant.
 PROGRAM_FOLDERS = ("/bin", "/usr/bin", "/usr/local/bin")
+
+_unwatched = []  # children whose Popen is gone
 
 
 class ReadEnd(io.RawIOBase):
@@ -103,7 +104,8 @@ class WriteEnd(io.RawIOBase):
 
 
 def release(resource):
-    resource.__exit__(None, None, None)
+    if resource.finalizer.alive:  # the end of the program releases them, too
+        resource.__exit__(None, None, None)
 
 
 def wait_for(resources, deadline=None):
@@ -171,10 +173,9 @@ class Popen(subprocess.Popen):
             if stream is None:
                 continue
             end = ReadEnd(stream)
-            if merged and name == "stderr":
-                ends["stderr"] = end
-            elif wanted is PIPE:
+            if merged and (name == "stderr" or wanted is PIPE):
                 ends[name] = end
+            elif wanted is PIPE:
                 setattr(self, name, self._wrap(end, bufsize))
             else:
                 self._pumps.append((end, _sink(wanted, sys.stdout if name == "stdout" else sys.stderr)))
@@ -326,7 +327,10 @@ class Popen(subprocess.Popen):
         self.send_signal(9)
 
     def __del__(self, _warn=None):
-        pass  # dropping the handle ends the child
+        # Dropping the handle would end the child; who reads its output may
+        # not have kept the Popen, as with os.popen.
+        if getattr(self, "_child", None) is not None and self.poll_status() is None:
+            _unwatched.append(self._child)
 
     def __exit__(self, exc_type, value, traceback):
         for stream in (self.stdout, self.stderr):

@@ -9,6 +9,7 @@ import warnings
 import library
 import options
 import program
+import relocate
 import streams
 from library import LIBRARY, SITE_PACKAGES
 from wit_world.imports import environment, exit as cli_exit
@@ -165,9 +166,10 @@ def prepare(private, here):
     """The last steps of the build: streams, sys.path, a clean sys.modules."""
     streams.install()
     os._exit = sys.modules["posix"]._exit = _exit_now
+    modules = [sys.modules[name] for name in private]
+    relocate.name_frames(modules)
     for name in private:
-        if name in sys.modules:
-            _held.append(sys.modules.pop(name))
+        _held.append(sys.modules.pop(name))
     sys.path[:] = [*LIBRARY_PATH, *(path for path in sys.path if path not in (here, LIBRARY))]
 
 

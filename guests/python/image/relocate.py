@@ -22,6 +22,13 @@ def relocate(old, new):
             _relocate_module(module, path, old, new)
 
 
+def name_frames(modules):
+    """Tracebacks name the launcher's own files as CPython does frozen ones."""
+    for module in modules:
+        for function in _functions(module):
+            _imp._fix_co_filename(function.__code__, f"<frozen mote.{module.__name__}>")
+
+
 def _relocate_module(module, path, old, new):
     moved = new + path[len(old) :]
     module.__file__ = moved
@@ -42,10 +49,9 @@ def _relocate_module(module, path, old, new):
 
 
 def _functions(module):
+    """Functions and methods written in the module's own file."""
     for value in list(vars(module).values()):
-        owner = getattr(value, "__module__", None)
-        if owner != module.__name__:
-            continue
         for item in (value, *vars(value).values()) if isinstance(value, type) else (value,):
-            if isinstance(item, FunctionType):
+            item = getattr(item, "__func__", item)
+            if isinstance(item, FunctionType) and item.__globals__ is vars(module):
                 yield item

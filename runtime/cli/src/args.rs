@@ -170,9 +170,20 @@ pub(crate) struct CompileArgs {
 /// Prints the completion script for `shell`.
 pub(crate) fn completions(shell: Shell) -> Result<u8, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "mote", &mut script);
+    clap_complete::generate(shell, &mut visible(), "mote", &mut script);
     report::print(&script)?;
     Ok(0)
+}
+
+/// The command line without what is hidden, which completions would show.
+fn visible() -> clap::Command {
+    let all = Args::command();
+    let shown = all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    clap::Command::new("mote")
+        .args(all.get_arguments().cloned())
+        .subcommands(shown.cloned())
 }
 
 #[cfg(test)]

@@ -25,10 +25,13 @@ use crate::stop::{Cause, Stop};
 /// an object. What comes after is counted.
 pub(crate) const CAPTURE_BYTES: usize = 1 << 20;
 
-/// Resolves once a pump has written all it had.
-struct Drained(oneshot::Receiver<()>);
+/// Resolves once a pump has written all it had, or could not. It gives back
+/// its end of the pipe: as long as that is there, a guest whose output cannot
+/// be written waits, and is ended before it can complain to anyone.
+struct Drained(oneshot::Receiver<PipeReader>);
 
-/// The threads that write what the guest writes.
+/// The threads that write what the guest writes. They are to be kept until the
+/// guest has ended.
 #[derive(Default)]
 pub(crate) struct Pumps(Vec<Drained>);
 
@@ -124,7 +127,7 @@ fn pump<W: Write>(
             }
         }
         // Nobody waits any more where a second signal ended the wait.
-        let _ = done.send(());
+        let _ = done.send(reader);
     })?;
     Ok(Drained(drained))
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::{Mote, RETURNS, SPINS, finish, module, mote, output, userland};
+use crate::harness::{Mote, RETURNS, SPINS, files_below, finish, module, mote, output, userland};
 
 #[test]
 fn many_processes_may_fill_one_fresh_cache_at_once() {
@@ -135,10 +135,7 @@ fn an_installed_mote_finds_its_userland_and_the_users_cache() {
 
 /// The files of native code in a cache.
 fn codes(cache: &Path) -> Vec<PathBuf> {
-    let folders = fs::read_dir(cache).unwrap().flatten();
-    let files = folders.flat_map(|folder| fs::read_dir(folder.path()).unwrap().flatten());
-    let paths = files.map(|file| file.path());
-    paths
-        .filter(|path| path.extension().is_some_and(|end| end == "code"))
-        .collect()
+    let mut files = files_below(cache);
+    files.retain(|path| path.extension().is_some_and(|end| end == "code"));
+    files
 }

@@ -6,11 +6,12 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Mote, finish, mote, output, shared_cache};
+use crate::harness::{Mote, files_below, finish, mote, output, shared_cache};
 
 /// A program that says it runs, and then runs until it is ended.
 const ENDLESS: [&str; 3] = ["js", "-e", "console.log('on'); for (;;);"];
@@ -130,7 +131,7 @@ fn a_signal_while_something_compiles_ends_the_compiler_too() {
     send(&mote, Signal::INT);
     assert_eq!(finish(mote, b"").code, 130);
     wait_for_end(compiler);
-    assert_eq!(kept(cache.path()), Vec::<String>::new());
+    assert_eq!(files_below(cache.path()), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn a_killed_mote_leaves_no_compiler_and_no_half_written_code() {
     mote.kill().unwrap();
     mote.wait().unwrap();
     wait_for_end(compiler);
-    assert_eq!(kept(cache.path()), Vec::<String>::new());
+    assert_eq!(files_below(cache.path()), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -235,7 +236,7 @@ fn running(mote: &Mote, argv: &[&str]) -> Child {
 }
 
 /// A `mote` that compiles python3, which takes long, and the compiler process.
-fn compiling(cache: &std::path::Path) -> (Child, u32) {
+fn compiling(cache: &Path) -> (Child, u32) {
     let mut command = mote(cache);
     command
         .arg("compile")
@@ -280,16 +281,6 @@ fn status(id: u32) -> Option<(char, u32)> {
     // The name, in parentheses, may hold anything.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
-}
-
-/// Names of all files of a cache that would be looked for.
-fn kept(cache: &std::path::Path) -> Vec<String> {
-    let folders = fs::read_dir(cache).unwrap().flatten();
-    let files = folders.flat_map(|folder| fs::read_dir(folder.path()).unwrap().flatten());
-    let names = files.filter_map(|file| file.file_name().into_string().ok());
-    names
-        .filter(|name| name.ends_with(".code") || name.ends_with(".json"))
-        .collect()
 }
 
 fn send(child: &Child, signal: Signal) {

@@ -262,7 +262,8 @@ fn json_says_why_nothing_ran() {
 #[test]
 fn stdin_goes_in_and_output_comes_out_unchanged() {
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
-    let mut command = Mote::new().command();
+    let mote = Mote::new();
+    let mut command = mote.command();
     command
         .args(["--", "cat"])
         .stdin(Stdio::piped())

@@ -212,6 +212,15 @@ pub fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(signal)
 }
 
+/// All files in a folder and those in it.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let (folders, mut files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| files_below(folder)));
+    files
+}
+
 /// The code of a function that returns at once.
 pub const RETURNS: &[u8] = &[];
 /// The code of a function that never does.

@@ -31,11 +31,11 @@ pub(crate) fn open(preopen: &Preopen) -> Result<OpenDir, OpenError> {
             source: errno.into(),
         }
     })?;
-    Ok(OpenDir {
-        guest: preopen.guest.clone(),
-        dir: Arc::new(File::from(dir)),
-        access: preopen.access,
-    })
+    Ok(OpenDir::new(
+        preopen.guest.clone(),
+        File::from(dir),
+        preopen.access,
+    ))
 }
 
 /// The directories of `dirs` at these guest paths.
@@ -45,7 +45,7 @@ pub(crate) fn open(preopen: &Preopen) -> Result<OpenDir, OpenError> {
 pub(crate) fn attenuate(
     dirs: &[OpenDir],
     guests: &[GuestPath],
-) -> Result<Vec<OpenDir>, GrantError> {
+) -> Result<Arc<[OpenDir]>, GrantError> {
     let find = |guest: &GuestPath| dirs.iter().find(|dir| dir.guest == *guest).cloned();
     guests
         .iter()

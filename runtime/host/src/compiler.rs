@@ -18,7 +18,9 @@ use mote_api::{ByteSize, ComponentKind, Digest, Manifest};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wasmparser::{Encoding, Payload};
+use wasmparser::component_types::ComponentEntityType;
+use wasmparser::types::Types;
+use wasmparser::{Encoding, Payload, Validator, WasmFeatures};
 
 use crate::adapt::adapt;
 use crate::cache::Cache;
@@ -219,11 +221,9 @@ fn kind_of(source: &[u8]) -> Result<ComponentKind, PrepareError> {
     }
 }
 
-/// Names of the imports and exports of the outermost component.
+/// Names of the imports and exports of the outermost component. An interface
+/// of which it only names types is left out: it asks for nothing.
 fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), PrepareError> {
-    let broken = |error: wasmparser::BinaryReaderError| {
-        PrepareError::Refused(format!("it is broken: {error}"))
-    };
     let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0u32);
     for payload in wasmparser::Parser::new(0).parse_all(component) {
         match payload.map_err(broken)? {
@@ -249,5 +249,26 @@ fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), PrepareErr
             _ => {}
         }
     }
+    let types = Validator::new_with_features(WasmFeatures::all())
+        .validate_all(component)
+        .map_err(broken)?;
+    imports.retain(|import| !only_types(&types, import));
     Ok((imports, exports))
+}
+
+fn broken(error: wasmparser::BinaryReaderError) -> PrepareError {
+    PrepareError::Refused(format!("it is broken: {error}"))
+}
+
+/// Whether nothing can be called through this import.
+fn only_types(types: &Types, import: &str) -> bool {
+    let types = types.as_ref();
+    match types.component_item_for_import(import).map(|item| item.ty) {
+        Some(ComponentEntityType::Instance(instance)) => types[instance]
+            .exports
+            .values()
+            .all(|export| matches!(export.ty, ComponentEntityType::Type { .. })),
+        Some(ComponentEntityType::Type { .. }) => true,
+        _ => false,
+    }
 }

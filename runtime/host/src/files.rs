@@ -13,7 +13,8 @@ mod overflow;
 mod stream;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fs::File;
+use std::sync::{Arc, LazyLock};
 
 use mote_api::{Access, GuestPath};
 use wasmtime::component::{HasData, Resource, ResourceTable};
@@ -29,45 +30,73 @@ pub(crate) use overflow::Overflow;
 #[derive(Clone)]
 pub(crate) struct OpenDir {
     pub(crate) guest: GuestPath,
-    pub(crate) dir: Arc<std::fs::File>,
-    pub(crate) access: Access,
+    dir: Dir,
 }
+
+impl OpenDir {
+    pub(crate) fn new(guest: GuestPath, dir: File, access: Access) -> Self {
+        let (perms, mode) = match access {
+            Access::ReadOnly => (FsPerms::ReadOnly, OpenMode::READ),
+            Access::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
+        };
+        Self {
+            guest,
+            dir: Dir::new(dir, perms, mode, ON_CALLING_THREAD),
+        }
+    }
+
+    /// Its handle, for the host's own use.
+    pub(crate) fn handle(&self) -> &File {
+        &self.dir.dir
+    }
+
+    /// Whether files below it may change.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.dir.perms == FsPerms::ReadWrite
+    }
+}
+
+/// File operations run on the calling thread: a hop to another thread costs
+/// more than most of them, and the code here relies on their ending at once.
+const ON_CALLING_THREAD: bool = true;
 
 /// The file system of one instance.
 pub(crate) struct Files {
-    preopens: Vec<OpenDir>,
+    preopens: Arc<[OpenDir]>,
     ledger: Arc<Ledger>,
     budget: Arc<Budget>,
     /// Held files by the number of their descriptor, so that the ledger knows
     /// which deleted files still take space.
     held: HashMap<u32, ledger::Held>,
-    /// Only says that file operations run on the calling thread: a hop to
-    /// another thread costs more than most of them, and the code here relies
-    /// on their ending at once.
+    /// Only says [`ON_CALLING_THREAD`].
     wasi: WasiFilesystemCtx,
 }
 
 impl Files {
-    pub(crate) fn new(preopens: Vec<OpenDir>, ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self {
-        let mut builder = wasmtime_wasi::WasiCtx::builder();
-        let wasi = std::mem::take(
-            builder
-                .allow_blocking_current_thread(true)
-                .build()
-                .filesystem(),
-        );
+    pub(crate) fn new(preopens: Arc<[OpenDir]>, ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self {
         Self {
             preopens,
             ledger,
             budget,
             held: HashMap::new(),
-            wasi,
+            wasi: on_calling_thread(),
         }
     }
 
     pub(crate) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> FilesView<'a> {
         FilesView { files: self, table }
     }
+}
+
+/// wasmtime-wasi's settings. They can only be made through its builder, which
+/// also seeds random generators: too much for each call.
+fn on_calling_thread() -> WasiFilesystemCtx {
+    static SETTINGS: LazyLock<WasiFilesystemCtx> = LazyLock::new(|| {
+        let mut builder = wasmtime_wasi::WasiCtx::builder();
+        builder.allow_blocking_current_thread(ON_CALLING_THREAD);
+        std::mem::take(builder.build().filesystem())
+    });
+    SETTINGS.clone()
 }
 
 /// [`Files`] together with the table its descriptors live in.
@@ -96,13 +125,8 @@ impl HasData for HasFiles {
 impl preopens::Host for FilesView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let mut directories = Vec::with_capacity(self.files.preopens.len());
-        for open in &self.files.preopens {
-            let (perms, mode) = match open.access {
-                Access::ReadOnly => (FsPerms::ReadOnly, OpenMode::READ),
-                Access::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
-            };
-            let dir = Dir::new(open.dir.try_clone()?, perms, mode, true);
-            let descriptor = self.table.push(Descriptor::Dir(dir))?;
+        for open in self.files.preopens.iter() {
+            let descriptor = self.table.push(Descriptor::Dir(open.dir.clone()))?;
             directories.push((descriptor, open.guest.to_string()));
         }
         Ok(directories)

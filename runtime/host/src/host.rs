@@ -2,8 +2,8 @@
 //! number of instances alive at once.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::fs::{File, Metadata};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,22 +114,18 @@ impl Host {
     /// As [`Host::prepare`], for an open file that `name` tells of.
     pub(crate) async fn prepare_opened(
         &self,
-        mut file: File,
+        file: File,
         name: &str,
     ) -> Result<Component, PrepareError> {
         let failed = |action| HostError::file(action, name);
         let components = &self.0.components;
         let meta = file.metadata().map_err(failed("inspect"))?;
-        if let Some(digest) = components.cache().stamped(&meta)
-            && let Some(component) = components.find(&digest)
-        {
+        if let Some(component) = self.known(&meta) {
             return Ok(component);
         }
         let limit = MAX_SOURCE_BYTES.as_u64();
         let mut source = Vec::new();
-        file.rewind().map_err(failed("read"))?;
-        (&file)
-            .take(limit + 1)
+        file.take(limit + 1)
             .read_to_end(&mut source)
             .map_err(failed("read"))?;
         if source.len() as u64 > limit {
@@ -140,6 +136,15 @@ impl Host {
         let component = components.prepare(&source, name).await?;
         components.cache().stamp(&meta, component.manifest().digest);
         Ok(component)
+    }
+
+    /// The component of a file that is as it was when it was last read.
+    pub(crate) fn known(&self, meta: &Metadata) -> Option<Component> {
+        let components = &self.0.components;
+        components
+            .cache()
+            .stamped(meta)
+            .and_then(|digest| components.find(&digest))
     }
 
     /// The built-in program of this name, if there is one.

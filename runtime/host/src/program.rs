@@ -1,9 +1,10 @@
 //! From `argv[0]` to a component: a built-in name, or a file of the sandbox.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_primitives::fs::{OpenOptions, OpenOptionsExt};
 use mote_api::{GuestPath, Rejection};
 
 use crate::compiler::MAX_SOURCE_BYTES;
@@ -39,22 +40,22 @@ pub(crate) async fn resolve(
         let component = built_in(scope, base.unwrap_or(name), name).await?;
         return Ok((component, argv));
     };
-    match open(dir, rest).and_then(Executable::of) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(not_found(name)),
-        Err(error) => Err(not_executable(name, error.to_string())),
-        Ok(Executable::Script) => {
-            let words = SCRIPT_RUNNER
-                .iter()
-                .map(|word| (*word).to_owned())
-                .chain(argv)
-                .collect();
-            Ok((built_in(scope, "sh", "sh").await?, words))
-        }
-        Ok(Executable::Wasm(file)) => match scope.host.prepare_opened(file, name).await {
-            Ok(component) => Ok((component, argv)),
-            Err(PrepareError::Refused(reason)) => Err(not_executable(name, reason)),
-            Err(PrepareError::Host(error)) => Err(error.into()),
-        },
+    let refused = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => not_found(name),
+        _ => not_executable(name, error.to_string()),
+    };
+    let (file, meta) = open(dir, rest).map_err(refused)?;
+    if let Some(component) = scope.host.known(&meta) {
+        return Ok((component, argv));
+    }
+    if is_script(&file).map_err(refused)? {
+        let words = SCRIPT_RUNNER.map(str::to_owned).into_iter().chain(argv);
+        return Ok((built_in(scope, "sh", "sh").await?, words.collect()));
+    }
+    match scope.host.prepare_opened(file, name).await {
+        Ok(component) => Ok((component, argv)),
+        Err(PrepareError::Refused(reason)) => Err(not_executable(name, reason)),
+        Err(PrepareError::Host(error)) => Err(error.into()),
     }
 }
 
@@ -101,55 +102,41 @@ fn holder<'a>(dirs: &'a [OpenDir], path: &'a GuestPath) -> Option<(&'a OpenDir, 
 
 /// Opens a file below a directory handle, never outside it. A guest may have
 /// put a pipe there: opening must not wait.
-fn open(dir: &OpenDir, rest: &str) -> std::io::Result<File> {
-    let dir = Dir::from_std_file(dir.dir.try_clone()?);
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = dir.open_with(rest, OpenOptions::new().read(true).custom_flags(nonblock))?;
-    Ok(file.into_std())
-}
-
-/// A file that can be run.
-enum Executable {
-    Wasm(File),
-    Script,
-}
-
-impl Executable {
-    fn of(file: File) -> std::io::Result<Self> {
-        let other = std::io::Error::other::<String>;
-        let meta = file.metadata()?;
-        if meta.is_dir() {
-            return Err(std::io::ErrorKind::IsADirectory.into());
-        }
-        if !meta.is_file() {
-            return Err(other("it is no regular file".to_owned()));
-        }
-        if meta.len() > MAX_SOURCE_BYTES.as_u64() {
-            return Err(other(format!("it is larger than {MAX_SOURCE_BYTES}")));
-        }
-        let mut head = [0; 2];
-        let is_script = (&file).read(&mut head)? == head.len() && head == *b"#!";
-        Ok(if is_script {
-            Self::Script
-        } else {
-            Self::Wasm(file)
-        })
+fn open(dir: &OpenDir, rest: &str) -> std::io::Result<(File, Metadata)> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    let file = cap_primitives::fs::open(dir.handle(), Path::new(rest), &options)?;
+    let meta = file.metadata()?;
+    if meta.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
     }
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    if meta.len() > MAX_SOURCE_BYTES.as_u64() {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {MAX_SOURCE_BYTES}"
+        )));
+    }
+    Ok((file, meta))
+}
+
+/// Whether its first line names what runs it.
+fn is_script(file: &File) -> std::io::Result<bool> {
+    let mut head = [0; 2];
+    Ok(file.read_at(&mut head, 0)? == head.len() && head == *b"#!")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use mote_api::Access;
-    use std::sync::Arc;
 
     fn dir(guest: &str) -> OpenDir {
-        let dir = Arc::new(tempfile::tempfile().unwrap());
-        OpenDir {
-            guest: guest.parse().unwrap(),
-            dir,
-            access: Access::ReadOnly,
-        }
+        let dir = tempfile::tempfile().unwrap();
+        OpenDir::new(guest.parse().unwrap(), dir, Access::ReadOnly)
     }
 
     #[test]

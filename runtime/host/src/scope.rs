@@ -24,7 +24,7 @@ const MAX_ARGV_BYTES: usize = 2 << 20;
 pub(crate) struct Scope {
     pub(crate) host: Host,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) dirs: Vec<OpenDir>,
+    pub(crate) dirs: Arc<[OpenDir]>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) budget: Arc<Budget>,
     /// How many parents it has.
@@ -64,7 +64,7 @@ impl Scope {
             table: wasmtime_wasi::ResourceTable::new(),
             wasi: capability::context(&self.grants, &argv, &env, &cwd),
             files: Files::new(
-                self.dirs.clone(),
+                Arc::clone(&self.dirs),
                 Arc::clone(&self.ledger),
                 Arc::clone(&self.budget),
             ),

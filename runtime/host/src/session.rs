@@ -38,7 +38,7 @@ pub struct Session {
     host: Host,
     grants: Arc<Grants>,
     limits: Limits,
-    dirs: Vec<OpenDir>,
+    dirs: Arc<[OpenDir]>,
     ledger: Arc<Ledger>,
     /// Holds the private folders; they go with the session.
     _scratch: Option<TempDir>,
@@ -70,7 +70,7 @@ impl Session {
             host,
             grants: Arc::new(grants),
             limits,
-            dirs,
+            dirs: dirs.into(),
             ledger,
             _scratch: scratch,
         })
@@ -154,7 +154,7 @@ impl Session {
 
     fn scope(&self, invocation: &Invocation, budget: &Arc<Budget>) -> Result<Scope, Rejection> {
         let dirs = match &invocation.preopens {
-            None => self.dirs.clone(),
+            None => Arc::clone(&self.dirs),
             Some(guests) => capability::attenuate(&self.dirs, guests)
                 .map_err(|error| Rejection::Invalid(error.to_string()))?,
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mote_api::{ByteSize, Clock, End, Limits};
 use mote_host::{Input, pipe};
 
-use crate::harness::{Folder, Ran, Sandbox, runtime};
+use crate::harness::{Ran, Sandbox, runtime};
 
 /// Time for a guest that never ends by itself.
 const SHORT_MS: u64 = 300;
@@ -192,7 +192,10 @@ pub mod grows_one_memory {
         let ran = sandbox.run(GROWS_ONE_MEMORY, &[&rest.to_string()]);
         assert_eq!(ran.did(), format!("took {rest} bytes"));
         let ran = sandbox.run(GROWS_ONE_MEMORY, &[&(rest + 0x10000).to_string()]);
-        assert_eq!(ran.denied(), format!("memory refused after {rest} bytes"));
+        assert_eq!(
+            ran.stdout,
+            format!("denied: memory refused after {rest} bytes\n")
+        );
         assert_memory(&ran, LIMIT);
     }
 }
@@ -342,266 +345,6 @@ pub mod writes_zeroes {
     }
 }
 
-/// Ceilings on the disk.
-fn disk(bytes: u64, entries: u64) -> Sandbox {
-    Sandbox::none().limit(|limits| {
-        limits.disk = ByteSize::bytes(bytes);
-        limits.disk_entries = entries;
-    })
-}
-
-const DISK_BYTES: u64 = 1 << 20;
-const DISK_ENTRIES: u64 = 100;
-
-/// It was told that there is no space, and the outcome says so.
-#[track_caller]
-fn assert_quota(ran: &Ran) {
-    assert!(ran.denied().contains("No space left on device"), "{ran:?}");
-    ran.ended(&End::Quota { code: 1 });
-}
-
-pub mod fills_the_disk_by_bytes {
-    use super::*;
-    use mote_artifacts::probes::FILLS_THE_DISK_BY_BYTES;
-
-    fn fill(sandbox: &Sandbox, path: &str, bytes: u64) -> Ran {
-        sandbox.run(FILLS_THE_DISK_BY_BYTES, &[path, &bytes.to_string()])
-    }
-
-    #[test]
-    fn at_the_limit_it_succeeds() {
-        let ran = fill(
-            &disk(DISK_BYTES, DISK_ENTRIES),
-            "/workspace/file",
-            DISK_BYTES,
-        );
-        assert_eq!(ran.did(), "wrote 1048576 bytes");
-        assert_eq!(ran.outcome.usage.written_bytes, DISK_BYTES);
-    }
-
-    #[test]
-    fn over_the_limit_it_is_reported() {
-        for path in ["/workspace/file", "/tmp/file"] {
-            assert_quota(&fill(&disk(DISK_BYTES, DISK_ENTRIES), path, DISK_BYTES + 1));
-        }
-    }
-
-    #[test]
-    fn a_granted_folder_grows_no_further_than_the_limit() {
-        let folder = Folder::with(&[]);
-        let sandbox = disk(DISK_BYTES, DISK_ENTRIES).rw("/data", folder.path());
-        assert_quota(&fill(&sandbox, "/data/file", 4 * DISK_BYTES));
-        assert!(std::fs::metadata(folder.at("file")).unwrap().len() <= DISK_BYTES);
-    }
-
-    #[test]
-    fn what_one_call_wrote_counts_for_the_next_until_it_is_overwritten() {
-        let opened = disk(DISK_BYTES, DISK_ENTRIES).open();
-        let fill = |path: &str, bytes: u64| {
-            opened.run(FILLS_THE_DISK_BY_BYTES, &[path, &bytes.to_string()])
-        };
-        fill("/workspace/a", DISK_BYTES).did();
-        assert_quota(&fill("/workspace/b", 1));
-        fill("/workspace/a", 0).did();
-        fill("/workspace/b", DISK_BYTES).did();
-    }
-}
-
-pub mod fills_the_disk_by_entries {
-    use super::*;
-    use mote_artifacts::probes::FILLS_THE_DISK_BY_ENTRIES;
-
-    const KINDS: [&str; 4] = ["file", "folder", "link", "symlink"];
-
-    fn fill(kind: &str, count: u64) -> Ran {
-        disk(DISK_BYTES, DISK_ENTRIES).run(
-            FILLS_THE_DISK_BY_ENTRIES,
-            &[kind, "/workspace", &count.to_string()],
-        )
-    }
-
-    #[test]
-    fn at_the_limit_they_succeed() {
-        for kind in KINDS {
-            assert_eq!(fill(kind, DISK_ENTRIES).did(), "made 100", "{kind}");
-        }
-    }
-
-    #[test]
-    fn over_the_limit_they_are_reported() {
-        for kind in KINDS {
-            assert_quota(&fill(kind, DISK_ENTRIES + 1));
-        }
-    }
-}
-
-pub mod fills_the_disk_by_a_sparse_file {
-    use super::*;
-    use mote_artifacts::probes::FILLS_THE_DISK_BY_A_SPARSE_FILE;
-
-    fn stretch(how: &str, bytes: u64) -> Ran {
-        let args = [how, "/workspace/file", &bytes.to_string()];
-        disk(DISK_BYTES, DISK_ENTRIES).run(FILLS_THE_DISK_BY_A_SPARSE_FILE, &args)
-    }
-
-    #[test]
-    fn at_the_limit_it_succeeds() {
-        for how in ["set-size", "write"] {
-            assert_eq!(
-                stretch(how, DISK_BYTES).did(),
-                "the file has 1048576 bytes",
-                "{how}"
-            );
-        }
-    }
-
-    #[test]
-    fn over_the_limit_it_is_reported() {
-        for how in ["set-size", "write"] {
-            for bytes in [DISK_BYTES + 1, 1 << 40] {
-                assert_quota(&stretch(how, bytes));
-            }
-        }
-    }
-}
-
-pub mod fills_the_disk_by_deleted_files {
-    use super::*;
-    use mote_artifacts::probes::FILLS_THE_DISK_BY_DELETED_FILES;
-
-    fn hide(count: u64) -> Ran {
-        let args = [
-            "/workspace",
-            &count.to_string(),
-            &(DISK_BYTES / 4).to_string(),
-        ];
-        disk(DISK_BYTES, DISK_ENTRIES).run(FILLS_THE_DISK_BY_DELETED_FILES, &args)
-    }
-
-    #[test]
-    fn at_the_limit_they_succeed() {
-        assert_eq!(hide(4).did(), "holds 4 files without names");
-    }
-
-    #[test]
-    fn over_the_limit_they_are_reported() {
-        assert_quota(&hide(5));
-    }
-}
-
-/// A ceiling on handles.
-fn handles(limit: u32) -> Sandbox {
-    Sandbox::none()
-        .clock(Clock::Real)
-        .limit(|limits| limits.handles = limit)
-}
-
-pub mod opens_handles {
-    use super::*;
-    use mote_artifacts::probes::OPENS_HANDLES;
-
-    #[test]
-    fn below_the_limit_they_succeed_and_over_it_are_reported() {
-        let folder = Folder::with(&[("file", "")]);
-        let sandbox = handles(100).ro("/data", folder.path());
-        assert_eq!(
-            sandbox.run(OPENS_HANDLES, &["/data/file", "80"]).did(),
-            "holds 80 handles"
-        );
-        for count in ["101", "1000000"] {
-            sandbox
-                .run(OPENS_HANDLES, &["/data/file", count])
-                .ended(&End::Handles);
-        }
-    }
-}
-
-pub mod makes_pollables {
-    use super::*;
-    use mote_artifacts::probes::MAKES_POLLABLES;
-
-    #[test]
-    fn below_the_limit_they_succeed_and_over_it_are_reported() {
-        assert_eq!(
-            handles(100).run(MAKES_POLLABLES, &["40"]).did(),
-            "holds 40 pollables"
-        );
-        for count in ["101", "1000000"] {
-            handles(100)
-                .run(MAKES_POLLABLES, &[count])
-                .ended(&End::Handles);
-        }
-    }
-}
-
-/// Most bytes that a guest may hand to the host in one call, as the host has
-/// it; what is twice as large is refused.
-const HOSTCALL_BYTES: usize = 16 << 20;
-
-pub mod polls_a_long_list {
-    use super::*;
-    use mote_artifacts::probes::POLLS_A_LONG_LIST;
-
-    #[test]
-    fn a_short_one_succeeds_and_a_long_one_is_ended() {
-        let sandbox = Sandbox::none().clock(Clock::Real);
-        assert_eq!(
-            sandbox.run(POLLS_A_LONG_LIST, &["100"]).did(),
-            "100 of 100 are ready"
-        );
-        sandbox
-            .run(POLLS_A_LONG_LIST, &[&(HOSTCALL_BYTES / 2).to_string()])
-            .trapped("");
-    }
-}
-
-pub mod writes_a_huge_buffer {
-    use super::*;
-    use mote_artifacts::probes::WRITES_A_HUGE_BUFFER;
-
-    #[test]
-    fn a_large_one_succeeds_and_a_huge_one_is_ended() {
-        let sandbox = Sandbox::none();
-        let write =
-            |bytes: usize| sandbox.run(WRITES_A_HUGE_BUFFER, &["/workspace", &bytes.to_string()]);
-        assert_eq!(write(HOSTCALL_BYTES / 2).did(), "wrote some");
-        write(HOSTCALL_BYTES * 2).trapped("");
-    }
-}
-
-pub mod names_a_huge_path {
-    use super::*;
-    use mote_artifacts::probes::NAMES_A_HUGE_PATH;
-
-    #[test]
-    fn a_long_one_is_denied_and_a_huge_one_is_ended() {
-        let sandbox = Sandbox::none();
-        let name =
-            |bytes: usize| sandbox.run(NAMES_A_HUGE_PATH, &["/workspace", &bytes.to_string()]);
-        assert_eq!(name(255).denied(), "no-entry");
-        assert_eq!(name(256).denied(), "name-too-long");
-        name(HOSTCALL_BYTES * 2).trapped("");
-    }
-}
-
-pub mod reads_at_a_huge_length {
-    use super::*;
-    use mote_artifacts::probes::READS_AT_A_HUGE_LENGTH;
-
-    #[test]
-    fn it_gets_what_there_is() {
-        let folder = Folder::with(&[("file", "content")]);
-        let sandbox = Sandbox::none().ro("/data", folder.path());
-        for bytes in [7, 1 << 40, u64::MAX] {
-            let ran = sandbox.run(
-                READS_AT_A_HUGE_LENGTH,
-                &["/data", "file", &bytes.to_string()],
-            );
-            assert_eq!(ran.did(), "read 7 bytes and 7 bytes");
-        }
-    }
-}
-
 #[test]
 fn a_call_may_lower_its_limits_and_not_raise_them() {
     let probe = crate::harness::argv(mote_artifacts::probes::SPINS_FOREVER, &[]);
@@ -623,5 +366,17 @@ fn a_call_may_lower_its_limits_and_not_raise_them() {
             outcome.usage.wall < GRACE.max(Duration::from_millis(most)),
             "{outcome:?}"
         );
+    }
+}
+
+pub mod ends_at_once {
+    use super::*;
+
+    #[test]
+    fn costs_one_program_and_leaves_nothing() {
+        let ran = Sandbox::none().run(ENDS_AT_ONCE, &[]);
+        assert_eq!(ran.outcome.end, End::Exited { code: 0 });
+        assert_eq!(ran.outcome.usage.spawned, 0);
+        assert!(ran.outcome.denied.is_empty() && ran.outcome.usage.peak_memory_bytes > 0);
     }
 }

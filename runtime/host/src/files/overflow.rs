@@ -44,7 +44,7 @@ impl Overflow {
         // whatever the guest has put into the folder.
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&dir.dir, name.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
+        let file = rustix::fs::openat(dir.handle(), name.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
         account.book_entry();
         drop(account);
         let file = File::new(file.into(), FsPerms::ReadWrite, OpenMode::WRITE, true);

@@ -1,0 +1,3 @@
+//! Does nothing: what a call costs besides its program.
+
+fn main() {}

@@ -67,7 +67,7 @@ pub fn reach(directory: &Descriptor, path: &str) -> Result<String, String> {
 
 /// Tries every operation on the name `path` itself.
 pub fn alter(directory: &Descriptor, path: &str) -> Result<String, String> {
-    let made = format!("{path}-made");
+    let made = format!("{path}/made");
     first_success([
         ("readlink", directory.readlink_at(path).map(drop)),
         ("create-directory", directory.create_directory_at(&made)),

@@ -224,7 +224,7 @@ pub mod asks_for_random_bytes {
         for bytes in [LIMIT + 1, 1 << 40, u64::MAX] {
             sandbox
                 .run(ASKS_FOR_RANDOM_BYTES, &[&bytes.to_string()])
-                .trapped("random");
+                .trapped("exceeds limit");
         }
     }
 }

@@ -10,7 +10,8 @@ use mote_artifacts::probes::{EXITS_WITH_A_CODE, HITS_UNREACHABLE};
 use mote_host::Host;
 use wasm_encoder::{
     BlockType, CodeSection, Component, ExportKind, ExportSection, Function, FunctionSection,
-    Instruction, Module, ModuleSection, NestedComponentSection, TypeSection,
+    Instruction, MemorySection, MemoryType, Module, ModuleSection, NestedComponentSection,
+    TypeSection,
 };
 
 use crate::harness::{Folder, Sandbox, host_with, rejection};
@@ -53,12 +54,22 @@ fn command(body: &Function, more: u32) -> Vec<u8> {
         functions.function(0);
         code.function(&empty);
     }
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
     let mut exports = ExportSection::new();
+    exports.export("memory", ExportKind::Memory, 0);
     exports.export("_start", ExportKind::Func, 0);
     let mut module = Module::new();
     module
         .section(&types)
         .section(&functions)
+        .section(&memories)
         .section(&exports)
         .section(&code);
     module.finish()
@@ -196,19 +207,17 @@ fn what_is_altered_is_declined_or_runs_within_its_bounds() {
     }
 }
 
-/// The files of compiled code in a cache.
-fn compiled(cache: &Path) -> Vec<PathBuf> {
-    let folders = fs::read_dir(cache)
+/// The files of compiled code below a folder of a cache.
+fn compiled(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let files = folders.flat_map(|folder| {
-        fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-    });
-    files
-        .filter(|path| path.extension().is_some_and(|found| found == "code"))
-        .collect()
+    let code = |path: PathBuf| match path.extension() {
+        _ if path.is_dir() => compiled(&path),
+        Some(extension) if extension == "code" => vec![path],
+        _ => Vec::new(),
+    };
+    entries.flat_map(code).collect()
 }
 
 #[test]

@@ -371,6 +371,7 @@ fn a_call_may_lower_its_limits_and_not_raise_them() {
 
 pub mod ends_at_once {
     use super::*;
+    use mote_artifacts::probes::ENDS_AT_ONCE;
 
     #[test]
     fn costs_one_program_and_leaves_nothing() {

@@ -6,7 +6,9 @@
 
 #![allow(unreachable_pub, reason = "a test target is a crate of its own")]
 
+mod calls;
 mod capabilities;
+mod disk;
 mod files;
 mod harness;
 mod hostile;
@@ -15,7 +17,9 @@ mod modules;
 mod readonly;
 mod spawn;
 
+use calls::*;
 use capabilities::*;
+use disk::*;
 use files::*;
 use limits::*;
 use modules::*;
@@ -24,6 +28,7 @@ use spawn::*;
 
 macro_rules! assert_test_exists {
     ($name:ident) => {
+        #[expect(unused_imports, reason = "naming it is the point")]
         use self::$name as _;
     };
 }

@@ -32,7 +32,11 @@ STACK = [
 ]
 
 # A script that has a line before the first of its source counts from zero.
-LINES = [("if (options->line_num != 0)", "if (options->line_num >= 0)", 1)]
+LINES = [
+    ("if (options->line_num != 0)", "if (options->line_num >= 0)", 1),
+    # Columns count from the end of the line before; the first has none.
+    ("    s->eol = s->buf_ptr;\n    s->token.val", "    s->eol = s->buf_ptr - 1;\n    s->token.val", 1),
+]
 
 # V8's text for JSON that is none: the first bad character and what is around.
 JSON_CONTEXT = r"""

@@ -34,7 +34,7 @@ fn read<'js>(ctx: Ctx<'js>, fd: i32, view: TypedArray<'js, u8>, position: f64) -
 fn read_to_end(ctx: Ctx<'_>, fd: i32) -> Result<ArrayBuffer<'_>> {
     /// Asked of the system at once; a pipe holds no more.
     const CHUNK_BYTES: usize = 64 << 10;
-    let mut content = Vec::new();
+    let mut content: Vec<u8> = Vec::new();
     loop {
         let length = content.len();
         content.resize(length + CHUNK_BYTES, 0);

@@ -35,6 +35,12 @@ the files of the sandbox. No network, no threads, no native addons.
 // Options of Node's that change nothing here.
 const IGNORED = /^--(?:no-)?(?:trace-\w+|experimental-[\w-]+|enable-source-maps|deprecation|harmony[\w-]*|preserve-symlinks(?:-main)?|pending-deprecation|abort-on-uncaught-exception|track-heap-objects|max-old-space-size|max-semi-space-size|unhandled-rejections|dns-result-order|force-node-api-uncaught-exceptions-policy|icu-data-dir|title|stack-size|jitless|interpreted-frames-native-stack|disable-proto|insecure-http-parser|use-openssl-ca|tls-[\w.-]+|conditions|env-file)(?:=.*)?$/;
 
+// The first import brings the rules of modules, and hooks of their own.
+native.hooks.resolve = (...args) => {
+  require('internal/esm');
+  return native.hooks.resolve(...args);
+};
+
 function fail(message) {
   native.writeText(2, `${process.argv0}: ${message}\n`);
   native.exit(BAD_OPTION_STATUS);
@@ -135,17 +141,20 @@ function settle(promise, name) {
   });
 }
 
+function find(given) {
+  const file = require('internal/resolve').forRequire(given, '/');
+  if (file !== undefined) return file;
+  const error = new Error(`Cannot find module '${given}'`);
+  error.code = 'MODULE_NOT_FOUND';
+  error.requireStack = [];
+  throw error;
+}
+
 function runFile(name) {
   const Module = require('internal/cjs');
   const given = path.resolve(name);
   process.argv[1] = given;
-  const file = require('internal/resolve').forRequire(given, '/');
-  if (file === undefined) {
-    const error = new Error(`Cannot find module '${given}'`);
-    error.code = 'MODULE_NOT_FOUND';
-    error.requireStack = [];
-    throw error;
-  }
+  const file = find(given);
   process.argv[1] = file;
   if (isModule(file)) settle(require('internal/esm').runFile(toUrl(file)), toUrl(file));
   else Module._load(file, null, true);
@@ -171,7 +180,7 @@ function isModule(file) {
 
 function check(name) {
   const { compileCommonJs } = require('internal/compile');
-  const file = require('internal/resolve').forRequire(path.resolve(name), '/') ?? path.resolve(name);
+  const file = find(path.resolve(name));
   const source = require('internal/files').read(file);
   if (isModule(file)) native.checkModule(source, file);
   else compileCommonJs(source, file);

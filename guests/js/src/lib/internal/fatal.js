@@ -45,7 +45,11 @@ function describe(error) {
   let text = '';
   try {
     const head = excerpt(String(error.stack));
-    text = (head && `${head}\n`) + inspect(error);
+    text = inspect(error);
+    // An error without frames reads as one within a value: in brackets.
+    const bare = `[${error.stack}]`;
+    if (text.startsWith(bare)) text = error.stack + text.slice(bare.length);
+    text = (head && `${head}\n`) + text;
   } catch {
     text += `${error.name}: ${error.message}`;
   }

@@ -28,6 +28,29 @@ function calleeBefore(text, column) {
   return text.slice(start, column) + name;
 }
 
+const ITERATES = /^Cannot read properties of (undefined|null) \(reading 'Symbol\.iterator'\)$/;
+
+// What the engine says of a value that does not fit leaves out which one it
+// is: that stands in the source.
+function nameValue(error, sites) {
+  const { message } = error;
+  const [, nothing] = ITERATES.exec(message) ?? [];
+  if (nothing) error.message = `${nothing} is not iterable`;
+  const file = sites[0]?.getFileName();
+  if (!file || file.startsWith('node:')) return;
+  if (message !== 'value is not iterable' && message !== 'Cannot convert undefined or null to object') return;
+  const line = require('internal/fatal').lineOf(file, sites[0].getLineNumber())?.slice(sites[0].getColumnNumber() - 1) ?? '';
+  if (message === 'value is not iterable') {
+    const [, value] = /(?:\bof|\.\.\.|\]\s*=)\s*([\w$.[\]'"]+)/.exec(line) ?? [];
+    if (value) error.message = `${value} is not iterable`;
+  } else {
+    const [, property, value] = /\{\s*([\w$]+)[^{}]*\}\s*=\s*([\w$.[\]]+)/.exec(line) ?? [];
+    error.message = property
+      ? `Cannot destructure property '${property}' of '${value}' as it is ${value === 'null' ? 'null' : 'undefined'}.`
+      : 'Cannot destructure a value that is undefined or null';
+  }
+}
+
 // The engine says "not a function" and no more: what is not, stands in the
 // source at the place of the call.
 function nameCallee(error, sites) {
@@ -80,8 +103,8 @@ const define = (error, value) => Object.defineProperty(error, 'stack', { value, 
 const unwritten = {
   get() {
     const sites = frames.get(this);
-    // Nothing was recorded where the stack had no room for it.
-    const text = sites === undefined ? `${header(this)}\n    at <no room on the stack>` : toText(this, sites);
+    // Nothing was recorded where the stack had no room for it, or had no frame.
+    const text = sites === undefined ? header(this) : toText(this, sites);
     frames.delete(this);
     if (sites !== undefined) define(this, text);
     return text;
@@ -100,7 +123,10 @@ function install() {
     if (error === null || typeof error !== 'object') {
       thrown = { value: error, sites };
     } else if (capturing || !Object.hasOwn(error, 'stack')) {
-      if (error instanceof TypeError) nameCallee(error, sites);
+      if (error instanceof TypeError) {
+        nameCallee(error, sites);
+        nameValue(error, sites);
+      }
       frames.set(error, sites);
       if (Object.isExtensible(error)) Object.defineProperty(error, 'stack', unwritten);
     }

@@ -66,15 +66,71 @@ struct RenameExit(bool);
 impl Reencode for RenameExit {
     type Error = std::convert::Infallible;
 
-    fn parse_import(
+    fn parse_imports(
         &mut self,
-        imports: &mut wasm_encoder::ImportSection,
-        mut import: wasmparser::Import<'_>,
+        section: &mut wasm_encoder::ImportSection,
+        mut imports: wasmparser::Imports<'_>,
     ) -> Result<(), wasm_encoder::reencode::Error> {
-        if (import.module, import.name) == (ADAPTER_NAME, "proc_exit") {
+        if let wasmparser::Imports::Single(_, import) = &mut imports
+            && (import.module, import.name) == (ADAPTER_NAME, "proc_exit")
+        {
             (import.module, import.name) = (EXIT_INTERFACE, EXIT_FUNCTION);
             self.0 = true;
         }
-        utils::parse_import(self, imports, import)
+        utils::parse_imports(self, section, imports)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_encoder::{
+        CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
+        ImportSection, MemorySection, MemoryType, Module, TypeSection, ValType,
+    };
+
+    /// A WASI 0.1 command that imports this function and ends at once.
+    fn command(import: &str) -> Vec<u8> {
+        let mut types = TypeSection::new();
+        types.ty().function([ValType::I32], []);
+        types.ty().function([], []);
+        let mut imports = ImportSection::new();
+        imports.import(ADAPTER_NAME, import, EntityType::Function(0));
+        let mut functions = FunctionSection::new();
+        functions.function(1);
+        let mut memories = MemorySection::new();
+        memories.memory(MemoryType {
+            minimum: 1,
+            maximum: None,
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+        let mut exports = ExportSection::new();
+        exports.export("memory", ExportKind::Memory, 0);
+        exports.export("_start", ExportKind::Func, 1);
+        let mut body = Function::new([]);
+        body.instructions().end();
+        let mut code = CodeSection::new();
+        code.function(&body);
+        let mut module = Module::new();
+        module.section(&types).section(&imports).section(&functions);
+        module.section(&memories).section(&exports).section(&code);
+        module.finish()
+    }
+
+    #[test]
+    fn the_exit_status_of_a_module_keeps_its_number() {
+        let (module, renamed) = rename_exit(&command("proc_exit")).unwrap();
+        assert!(renamed);
+        let text = String::from_utf8_lossy(&module).into_owned();
+        assert!(text.contains(EXIT_FUNCTION) && !text.contains("proc_exit"));
+        assert!(adapt(&command("proc_exit")).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused_with_a_reason() {
+        let error = adapt(&command("no_such_function")).unwrap_err();
+        assert!(error.contains("no_such_function"), "{error}");
     }
 }

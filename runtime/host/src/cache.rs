@@ -28,6 +28,8 @@ use crate::error::HostError;
 /// component with hundreds.
 const MAX_RECORD_BYTES: u64 = 4 << 20;
 
+/// Raised when the compiler makes something else of the same source.
+const GENERATION: u32 = 2;
 /// Stamps kept in memory; past it they are read again.
 const MAX_STAMPS: usize = 4096;
 /// A file changed more recently than this gets no stamp: file systems keep
@@ -78,9 +80,8 @@ impl Cache {
     /// # Errors
     /// The folder cannot be made.
     pub(crate) fn open(root: &Path) -> Result<Self, HostError> {
-        let folder = root
-            .join(concat!("mote-", env!("CARGO_PKG_VERSION")))
-            .join(std::env::consts::ARCH);
+        let version = format!("mote-{}-{GENERATION}", env!("CARGO_PKG_VERSION"));
+        let folder = root.join(version).join(std::env::consts::ARCH);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -98,13 +99,32 @@ impl Cache {
         // The name is joined to a path: it must be what we would have written.
         let hash = blake3::Hash::from_hex(&record.code_blake3).ok()?;
         let path = self.code_path(&hash);
-        let whole = record.manifest.digest == *digest
-            && fs::metadata(&path).is_ok_and(|meta| meta.len() == record.code_bytes)
-            && hash_file(&path).is_ok_and(|found| found == hash);
+        let whole =
+            record.manifest.digest == *digest && self.is_whole(&path, record.code_bytes, hash);
         whole.then_some(Code {
             manifest: record.manifest,
             path,
         })
+    }
+
+    /// Whether a file is what was written. Its bytes are read only if it has
+    /// changed since they were read last: native code is tens of megabytes.
+    fn is_whole(&self, path: &Path, bytes: u64, hash: blake3::Hash) -> bool {
+        let Ok(meta) = fs::metadata(path) else {
+            return false;
+        };
+        let expected = Digest::from_bytes(*hash.as_bytes());
+        if meta.len() != bytes {
+            return false;
+        }
+        if self.stamped(&meta) == Some(expected) {
+            return true;
+        }
+        let whole = hash_file(path).is_ok_and(|found| found == hash);
+        if whole {
+            self.stamp(&meta, expected);
+        }
+        whole
     }
 
     /// Keeps `code` under the digest in `manifest`.
@@ -267,6 +287,22 @@ mod tests {
         }
         cache.keep(manifest(), b"native code").unwrap();
         assert!(cache.find(&manifest().digest).is_some());
+    }
+
+    #[test]
+    fn code_that_was_altered_after_it_was_read_is_not_found() {
+        let (_folder, cache) = filled();
+        let code = cache.find(&manifest().digest).unwrap();
+        let meta = fs::metadata(&code.path).unwrap();
+        let hash = blake3::hash(b"native code");
+        let digest = Digest::from_bytes(*hash.as_bytes());
+        cache.remember((meta.dev(), meta.ino()), Stamp::of(&meta, digest));
+        assert!(cache.find(&manifest().digest).is_some());
+        // The same inode, length and modification time, with other bytes.
+        let file = File::options().write(true).open(&code.path).unwrap();
+        (&file).write_all(b"Native code").unwrap();
+        file.set_modified(meta.modified().unwrap()).unwrap();
+        assert!(cache.find(&manifest().digest).is_none());
     }
 
     #[test]

@@ -122,10 +122,7 @@ impl Components {
         if let Some(component) = self.shelf().components.get(digest) {
             return Some(component.clone());
         }
-        let code = self.cache.find(digest)?;
-        // Fails for code of another processor, or of a build with other
-        // settings: it is compiled again.
-        let loaded = self.load(code);
+        let loaded = self.load(self.cache.find(digest)?);
         loaded
             .inspect_err(|error| tracing::debug!(%error, "compiled again"))
             .ok()
@@ -158,7 +155,9 @@ impl Components {
         let missing =
             || HostError::CompilerAnswer(format!("it left no code of {digest} in the cache"));
         let code = self.cache.find(&digest).ok_or_else(missing)?;
-        Ok(self.load(code)?)
+        // Fresh code that does not load is the component's own doing.
+        let refused = |error| self.shelve(manifest, Err(format!("it cannot be loaded: {error:#}")));
+        Ok(self.load(code).unwrap_or_else(refused))
     }
 
     fn lock_of(&self, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {
@@ -172,29 +171,35 @@ impl Components {
         lock
     }
 
-    fn load(&self, code: Code) -> Result<Component, HostError> {
+    /// Loads code and links it.
+    ///
+    /// # Errors
+    /// The engine does not take it: it was compiled for another processor or
+    /// by a build with other settings, or needs more than the pool has.
+    fn load(&self, code: Code) -> wasmtime::Result<Component> {
         let Code { manifest, path } = code;
-        let failed = |source| HostError::Load {
-            digest: manifest.digest,
-            source,
-        };
         // SAFETY: the file was written by our compiler into a folder that only
-        // this user can write, and `Cache::find` has just checked its BLAKE3
-        // against the one recorded there. No other bytes get here.
+        // this user can write, and `Cache::find` has checked its BLAKE3
+        // against the one recorded there, now or when it last changed. No
+        // other bytes get here.
         #[allow(
             unsafe_code,
             reason = "native code from our own compiler, checked by digest"
         )]
-        let code = unsafe { wasmtime::component::Component::deserialize_file(&self.engine, &path) }
-            .map_err(failed)?;
+        let code =
+            unsafe { wasmtime::component::Component::deserialize_file(&self.engine, &path) }?;
         let command = self
             .linker
             .instantiate_pre(&code)
             .and_then(CommandPre::new)
             .map_err(|error| format!("{error:#}"));
+        Ok(self.shelve(manifest, command))
+    }
+
+    fn shelve(&self, manifest: Manifest, command: Result<CommandPre<State>, String>) -> Component {
         let component = Component(Arc::new(Loaded { manifest, command }));
         self.shelf().put(&component);
-        Ok(component)
+        component
     }
 
     fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use mote_api::{Digest, GrantError, LimitsError, Rejection};
+use mote_api::{GrantError, LimitsError, Rejection};
 
 /// The host could not do its part. Nothing a guest does causes one.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +35,6 @@ pub enum HostError {
     /// The compiler process answered nonsense.
     #[error("the compiler process gave no usable answer: {0}")]
     CompilerAnswer(String),
-    /// Code from the cache would not load although it is what was written.
-    #[error("failed to load the compiled code of {digest}: {source:#}")]
-    Load {
-        /// The component.
-        digest: Digest,
-        /// Why it failed.
-        source: wasmtime::Error,
-    },
     /// A built-in program is no component that can be used.
     #[error("failed to make the built-in program {program} ready: {reason}")]
     BuiltIn {

@@ -150,6 +150,7 @@ impl FilesView<'_> {
         oflags: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
+        self.refuse_special(fd, path_flags, &path)?;
         let changes = oflags.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         if !changes || !self.writable(fd)? {
             return now(self
@@ -174,6 +175,24 @@ impl FilesView<'_> {
             Some(_) => {}
         }
         Ok(opened)
+    }
+
+    /// Opening a pipe or a device waits for whoever is at its other end, and
+    /// this thread with it. No guest can make one; a granted folder may hold
+    /// one.
+    fn refuse_special(&mut self, fd: &Fd, path_flags: PathFlags, path: &str) -> FsResult<()> {
+        let stat = now(self
+            .inner()
+            .stat_at(borrow(fd), path_flags, path.to_owned()));
+        match stat.map(|stat| stat.type_) {
+            Ok(
+                DescriptorType::RegularFile
+                | DescriptorType::Directory
+                | DescriptorType::SymbolicLink,
+            )
+            | Err(_) => Ok(()),
+            Ok(_) => Err(ErrorCode::NotPermitted.into()),
+        }
     }
 
     /// Tells the ledger about an open file it cares about.

@@ -47,9 +47,11 @@ class Run:
         launcher.main()
 
 
+launcher.import_bindings()
 unseen.hide(Run.run)
 unseen.hide_all(vars(launcher))
 unseen.hide_all(vars(program))
 launcher.prepare(PRIVATE, HERE)
 preload.hide(_needs, launcher.REFRESH)
 launcher.rehearse()
+launcher.close_build()

@@ -1,10 +1,14 @@
 """What happens in each call: the command line, the environment, the program."""
 
-import gc
+import atexit
+import importlib
 import os
+import pkgutil
 import sys
 import time
 import warnings
+import weakref
+from types import ModuleType
 
 import library
 import options
@@ -25,15 +29,27 @@ def _restart_clock(logging):
 
 
 # Modules that noted something at import which must be of this call.
-REFRESH = {"logging": _restart_clock}
+REFRESH = {"logging": _restart_clock, "random": lambda random: random.seed()}
 
-BUILD_ONLY = ("guest", "wit_world", "componentize_py_types", "componentize_py_runtime", "componentize_py_async_support", "poll_loop")
+BUILD_ONLY = ("guest", "wit_world", "componentize_py_types", "componentize_py_async_support", "poll_loop")
+REHEARSALS = 20  # CPython rewrites a function's code after 16 calls at most
+
+
+def _stand_in(name, **attributes):
+    module = ModuleType(name)
+    vars(module).update(attributes)
+    return module
+
+
+STAND_INS = (_stand_in("weakref", finalize=weakref.finalize), _stand_in("random", seed=lambda: None))
 
 _held = []  # modules out of sight that still run
 _kept = set()  # names in sys.modules before a program starts
 
 
 def main():
+    for stand_in in STAND_INS:
+        sys.modules.pop(stand_in.__name__, None)
     _enter(environment.initial_cwd() or os.environ.get("PWD"))
     status = _call()
     if status:
@@ -64,13 +80,12 @@ def _call():
         sys.stderr.write(str(error) + options.USAGE_ERROR.format(program=name))
         sys.stderr.flush()
         return 2
-    _hide_bindings()
     if asked.has("h"):
-        return program.finish(_say(options.HELP.format(program=name)), _kept)
+        return program.finish(_say(options.HELP.format(program=name)))
     if asked.has("V"):
-        return program.finish(_say((f"Python {sys.version}" if asked.flags["V"] > 1 else VERSION) + "\n"), _kept)
+        return program.finish(_say((f"Python {sys.version}" if asked.flags["V"] > 1 else VERSION) + "\n"))
     _configure(asked)
-    return program.finish(_run(asked, name), _kept)
+    return program.finish(_run(asked, name))
 
 
 def _say(text):
@@ -155,13 +170,6 @@ def _set_x(given, variables):
         sys.set_int_max_str_digits(int(digits))
 
 
-def _hide_bindings():
-    """The bindings componentize-py imported are no module of the program's."""
-    for name in [name for name in sys.modules if name not in _kept and name != "__main__"]:
-        _held.append(library.take_back(name))
-    sys.path[:] = LIBRARY_PATH
-
-
 def prepare(private, here):
     """The last steps of the build: streams, sys.path, a clean sys.modules."""
     streams.install()
@@ -173,9 +181,55 @@ def prepare(private, here):
     sys.path[:] = [*LIBRARY_PATH, *(path for path in sys.path if path not in (here, LIBRARY))]
 
 
+def import_bindings():
+    """All of them, as componentize-py will do when this is over.
+
+    What is there before the freeze costs the collector nothing later.
+    """
+    import wit_world
+
+    for _, name, _ in pkgutil.walk_packages(wit_world.__path__, "wit_world."):
+        importlib.import_module(name)
+
+
 def rehearse():
-    """Runs the way of a call once: what is warm now is warm in each instance."""
+    """Runs the way of a call: what is warm now is warm in each instance.
+
+    CPython rewrites code it has run a few times; done now, the pages it lies
+    on are not written to later, and so stay shared.
+    """
     _kept.update(name for name in sys.modules if name.partition(".")[0] not in BUILD_ONLY)
     _kept.discard("__main__")
-    gc.collect()
-    gc.freeze()
+    program.freeze(sys.modules, passing=0)
+    at_exit = atexit._run_exitfuncs
+    atexit._run_exitfuncs = lambda: None  # what is registered is for the end of a call
+    for _ in range(REHEARSALS):
+        sys.argv[:] = ["python3", "-c", "pass"]
+        _call()
+        sys.path[:] = LIBRARY_PATH
+    atexit._run_exitfuncs = at_exit
+    sys.argv.clear()
+    program.fresh_main()
+
+
+def close_build():
+    """The very last step: componentize-py's own imports leave sys.modules.
+
+    It imports `weakref` and `random` once more after this, for a finalizer and
+    to seed anew in each call. It gets stand-ins: `random` is seeded when a
+    program imports it, so that other programs need not pay for it.
+    """
+    unsetenv = os.unsetenv
+
+    def last_step(name):
+        os.unsetenv = unsetenv
+        unsetenv(name)
+        for module in [module for module in sys.modules if module not in _kept and module != "__main__"]:
+            _held.append(library.take_back(module))
+        sys.path[:] = LIBRARY_PATH
+        for stand_in in STAND_INS:
+            sys.modules[stand_in.__name__] = stand_in
+        program.freeze(sys.modules, len(STAND_INS))
+
+    # Its last step is to empty os.environ.
+    os.unsetenv = last_step

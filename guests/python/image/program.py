@@ -14,6 +14,7 @@ import sys
 import zipimport
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
 from importlib.util import MAGIC_NUMBER
+from itertools import islice
 from types import ModuleType
 
 UNFLUSHED_STATUS = 120  # as CPython: standard output could not be written
@@ -27,6 +28,7 @@ class CannotStart(Exception):
 
 
 def fresh_main(**names):
+    sys.modules.pop("__main__", None)  # the new one's place is behind the others
     main = ModuleType("__main__")
     main.__dict__.update(names)
     main.__builtins__ = sys.modules["builtins"]
@@ -207,11 +209,32 @@ class _Unraisable:
         self.object = None
 
 
-def finish(status, kept):
+def _collections():
+    """How often the collector ran: as long as it did not, all is young."""
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+
+_collections_before = 0
+_modules_before = 0
+
+
+def freeze(modules, passing):
+    """Everything that is there now is of no interest to the collector.
+
+    `passing` of the modules will be gone before a program starts.
+    """
+    global _collections_before, _modules_before
+    gc.collect()
+    gc.freeze()
+    _collections_before = _collections()
+    _modules_before = len(modules) - passing - ("__main__" in modules)
+
+
+def finish(status):
     """Ends the program in CPython's order; returns the exit status.
 
-    `kept` are the modules that were there before the program. The others go,
-    and with them what they hold: files are written out, finalizers run.
+    The modules it brought go, and with them what they hold: files are written
+    out, finalizers run.
     """
     if threading := sys.modules.get("threading"):
         threading._shutdown()
@@ -219,8 +242,10 @@ def finish(status, kept):
     written = _flush()
     for name in ("last_exc", "last_type", "last_value", "last_traceback"):
         sys.__dict__.pop(name, None)
-    for name in [name for name in sys.modules if name not in kept]:
+    sys.modules.pop("__main__", None)
+    # Names that came later come last; the others need not even be looked at.
+    for name in list(islice(reversed(sys.modules), max(0, len(sys.modules) - _modules_before))):
         del sys.modules[name]
-    gc.collect()
+    gc.collect(0 if _collections() == _collections_before else 2)
     written = _flush() and written
     return status if written else UNFLUSHED_STATUS if status == 0 else status

@@ -16,15 +16,14 @@ pub(crate) fn run(args: RunArgs, places: &PlacesArgs) -> Result<u8, Failure> {
     let config = Config::try_from(args).map_err(Failure::Usage)?;
     log::start();
     let runtime = stop::runtime()?;
-    let result = runtime.block_on(invoke(&config, places));
+    let stop = Stop::default();
+    let result = runtime.block_on(stop.bound(invoke(&config, places, &stop)));
     // A thread may still wait for our stdin; nothing has to wait for it.
     runtime.shutdown_background();
     result
 }
 
-async fn invoke(config: &Config, places: &PlacesArgs) -> Result<u8, Failure> {
-    let stop = Stop::default();
-    stop::watch_signals(&stop)?;
+async fn invoke(config: &Config, places: &PlacesArgs, stop: &Stop) -> Result<u8, Failure> {
     let host = Host::open(HostConfig {
         programs: paths::programs(places)?,
         slots: config.limits.processes,
@@ -32,9 +31,9 @@ async fn invoke(config: &Config, places: &PlacesArgs) -> Result<u8, Failure> {
     })?;
     let session = host.session(config.grants.clone(), config.limits.clone())?;
     if config.json {
-        captured(config, &session, &stop).await
+        captured(config, &session, stop).await
     } else {
-        passed_through(config, &session, &stop).await
+        passed_through(config, &session, stop).await
     }
 }
 

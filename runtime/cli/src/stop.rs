@@ -26,6 +26,7 @@ pub(crate) struct Stop(Arc<Shared>);
 struct Shared {
     cause: OnceLock<Cause>,
     set: Notify,
+    again: Notify,
 }
 
 impl Stop {
@@ -40,6 +41,24 @@ impl Stop {
     /// Waits until the end is asked for.
     pub(crate) async fn asked(&self) {
         self.0.set.notified().await;
+    }
+
+    /// Waits until somebody loses patience.
+    async fn asked_again(&self) {
+        self.0.again.notified().await;
+    }
+
+    /// Runs `work` to its end, or until a second signal comes: then everything
+    /// is dropped where it is.
+    pub(crate) async fn bound<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        watch_signals(self)?;
+        tokio::select! {
+            done = work => done,
+            () = self.asked_again() => Err(self.failure().unwrap_or(Failure::BrokenPipe)),
+        }
     }
 
     /// What became of the call, had it no better answer.
@@ -57,8 +76,8 @@ impl Stop {
 }
 
 /// From here on the first SIGINT, SIGTERM or SIGHUP asks for the end, and the
-/// second is the end.
-pub(crate) fn watch_signals(stop: &Stop) -> Result<(), Failure> {
+/// second asks again.
+fn watch_signals(stop: &Stop) -> Result<(), Failure> {
     let listen = |kind| signal(kind).context("failed to listen for signals");
     let mut signals = Signals {
         interrupt: listen(SignalKind::interrupt())?,
@@ -69,9 +88,8 @@ pub(crate) fn watch_signals(stop: &Stop) -> Result<(), Failure> {
     tokio::spawn(async move {
         let number = signals.next().await;
         stop.ask(Cause::Signal(number));
-        let number = signals.next().await;
-        // Children die with us, and files of ours appear whole or not at all.
-        std::process::exit(128 + i32::from(number));
+        signals.next().await;
+        stop.0.again.notify_one();
     });
     Ok(())
 }
@@ -98,14 +116,13 @@ impl Signals {
 pub(crate) fn until_signal<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    runtime()?.block_on(async {
-        let stop = Stop::default();
-        watch_signals(&stop)?;
+    let stop = Stop::default();
+    runtime()?.block_on(stop.bound(async {
         tokio::select! {
             done = work => done,
-            () = stop.asked() => Err(stop.failure().unwrap_or(Failure::Signal(0))),
+            () = stop.asked() => Err(stop.failure().unwrap_or(Failure::BrokenPipe)),
         }
-    })
+    }))
 }
 
 /// One thread: a guest runs in slices, and blocking input and output have

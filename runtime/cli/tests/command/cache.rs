@@ -123,13 +123,21 @@ fn an_installed_mote_finds_its_userland_and_the_users_cache() {
         share.join("userland"),
     )
     .unwrap();
+    let mote_at = Mote::new().file("m.wasm", module("installed", RETURNS));
     let mut command = Command::new(&installed);
     command
         .env_clear()
         .env("HOME", &home)
-        .args(["run", "--empty", "echo installed"]);
-    let output = output(&mut command, b"");
-    assert_eq!(output.stdout, "installed\n", "{output:#?}");
+        .arg("run")
+        .arg("--ro");
+    // Without a userland it would not even start this.
+    output(
+        command
+            .arg(mote_at.workspace())
+            .args(["--", "./m.wasm", "x"]),
+        b"",
+    )
+    .ok();
     assert!(home.join(".cache/mote").is_dir());
 }
 

@@ -121,6 +121,7 @@ fn a_signal_ends_the_program_with_the_shells_exit_status() {
         child.stdout = None;
         let line = finish(child, b"").failed(code);
         assert!(line.starts_with("mote: The caller cancelled"), "{line}");
+        assert_eq!(mote.left_behind(), Vec::<PathBuf>::new());
     }
 }
 
@@ -155,6 +156,7 @@ fn signals_end_mote_even_while_nobody_takes_its_output() {
         std::thread::yield_now();
     }
     assert_eq!(crate::harness::code(child.wait().unwrap()), 130);
+    assert_eq!(mote.left_behind(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -165,6 +167,7 @@ fn a_closed_stdout_ends_the_program_quietly() {
         drop(child.stdout.take());
         let output = finish(child, b"");
         assert_eq!((output.code, output.stderr.as_str()), (141, ""), "{argv:?}");
+        assert_eq!(mote.left_behind(), Vec::<PathBuf>::new());
     }
 }
 

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 /// One workspace and the flags with which `mote run` is called on it.
 pub struct Mote {
     workspace: TempDir,
+    scratch: TempDir,
     flags: Vec<OsString>,
     stdin: Vec<u8>,
 }
@@ -70,9 +71,9 @@ impl Mote {
 
     /// The same with no flags at all. Processes start in the workspace.
     pub fn bare() -> Self {
-        let workspace = tempfile::tempdir().unwrap();
         Self {
-            workspace,
+            workspace: tempfile::tempdir().unwrap(),
+            scratch: tempfile::tempdir().unwrap(),
             flags: Vec::new(),
             stdin: Vec::new(),
         }
@@ -103,6 +104,12 @@ impl Mote {
         self.workspace.path()
     }
 
+    /// What is left of the private folders of sessions.
+    pub fn left_behind(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.scratch.path()).unwrap().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
     /// A file of the workspace.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {
@@ -126,6 +133,7 @@ impl Mote {
         let mut command = mote(&shared_cache());
         command
             .current_dir(self.workspace())
+            .env("TMPDIR", self.scratch.path())
             .arg("run")
             .args(&self.flags);
         command

@@ -16,4 +16,6 @@ mod faults;
 mod flags;
 mod harness;
 mod inspect;
+mod js;
 mod readme;
+mod shell;

@@ -170,3 +170,31 @@ pub mod fills_the_disk_by_deleted_files {
         assert_quota(&hide(5), WRITE_FAILED);
     }
 }
+
+pub mod churns_files {
+    use super::*;
+    use mote_artifacts::probes::{
+        CHURNS_FILES, FILLS_THE_DISK_BY_BYTES, FILLS_THE_DISK_BY_ENTRIES,
+    };
+
+    #[test]
+    fn afterwards_there_is_as_much_room_as_before_and_no_more() {
+        let opened = disk(DISK_BYTES, DISK_ENTRIES).open();
+        let churned = opened.run(CHURNS_FILES, &["/workspace", "100"]);
+        assert_eq!(churned.did(), "churned 100 times");
+        let fill = |bytes: u64| {
+            let args = ["call", "/tmp", "file", &bytes.to_string()];
+            opened.run(FILLS_THE_DISK_BY_BYTES, &args)
+        };
+        assert_quota(&fill(DISK_BYTES + 1), RAW);
+        fill(DISK_BYTES).did();
+        // That file is one of the entries.
+        let make = |count: u64| {
+            let args = ["folder", "/workspace", &count.to_string()];
+            opened.run(FILLS_THE_DISK_BY_ENTRIES, &args)
+        };
+        let over = make(DISK_ENTRIES);
+        assert_quota(&over, NO_SPACE);
+        assert_eq!(over.outcome.usage.file_calls, DISK_ENTRIES);
+    }
+}

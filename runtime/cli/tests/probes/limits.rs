@@ -312,6 +312,7 @@ pub mod floods_stderr {
         let ran = output(OUTPUT_BYTES).run(FLOODS_STDERR, &[&OUTPUT_BYTES.to_string()]);
         ran.exited(0);
         assert_eq!(ran.outcome.stderr.bytes, OUTPUT_BYTES);
+        assert!(ran.stderr.starts_with("xxx") && ran.stdout.is_empty());
     }
 
     #[test]

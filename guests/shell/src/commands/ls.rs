@@ -291,7 +291,7 @@ impl From<Entry> for Folder {
 }
 
 /// Whether a pattern of `*` and `?` fits a name.
-fn matches(glob: &str, name: &str) -> bool {
+pub fn matches(glob: &str, name: &str) -> bool {
     let mut glob_chars = glob.chars();
     match glob_chars.next() {
         None => name.is_empty(),

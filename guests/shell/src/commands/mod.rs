@@ -1,12 +1,17 @@
 //! Commands of the shell's own, where agents' scripts lean on what bashkit's
 //! version of the command leaves out.
 
+mod apply_patch;
+mod bc;
 mod chmod;
 mod cp;
+mod diff;
+mod gzip;
 mod ls;
 mod mkdir;
 mod mv;
 mod options;
+mod patch;
 mod rm;
 
 use std::path::{Path, PathBuf};
@@ -16,12 +21,20 @@ use bashkit::{BashBuilder, Error, ExecResult, FileSystem, Metadata, normalize_pa
 /// Puts the commands in the place of bashkit's.
 pub fn install(builder: BashBuilder) -> BashBuilder {
     builder
+        .builtin("apply_patch", Box::new(apply_patch::ApplyPatch))
+        .builtin("applypatch", Box::new(apply_patch::ApplyPatch))
+        .builtin("bc", Box::new(bc::Bc))
         .builtin("chmod", Box::new(chmod::Chmod))
         .builtin("cp", Box::new(cp::Cp))
+        .builtin("diff", Box::new(diff::Diff))
+        .builtin("gunzip", Box::new(gzip::Gzip::Decompress))
+        .builtin("gzip", Box::new(gzip::Gzip::Compress))
         .builtin("ls", Box::new(ls::Ls))
         .builtin("mkdir", Box::new(mkdir::Mkdir))
         .builtin("mv", Box::new(mv::Mv))
+        .builtin("patch", Box::new(patch::Patch))
         .builtin("rm", Box::new(rm::Rm))
+        .builtin("zcat", Box::new(gzip::Gzip::Cat))
 }
 
 /// What a command has to say, and its status: the worst of what happened.

@@ -51,8 +51,11 @@ impl OpenDir {
     }
 
     /// Whether files below it may change.
-    pub(crate) fn is_writable(&self) -> bool {
-        self.dir.perms == FsPerms::ReadWrite
+    pub(crate) fn access(&self) -> Access {
+        match self.dir.perms {
+            FsPerms::ReadOnly => Access::ReadOnly,
+            FsPerms::ReadWrite => Access::ReadWrite,
+        }
     }
 }
 
@@ -63,6 +66,8 @@ const ON_CALLING_THREAD: bool = true;
 /// The file system of one instance.
 pub(crate) struct Files {
     preopens: Arc<[OpenDir]>,
+    /// Handed out as `.` too.
+    cwd: Option<OpenDir>,
     ledger: Arc<Ledger>,
     budget: Arc<Budget>,
     /// Held files by the number of their descriptor, so that the ledger knows
@@ -73,9 +78,15 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn new(preopens: Arc<[OpenDir]>, ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(
+        preopens: Arc<[OpenDir]>,
+        cwd: Option<OpenDir>,
+        ledger: Arc<Ledger>,
+        budget: Arc<Budget>,
+    ) -> Self {
         Self {
             preopens,
+            cwd,
             ledger,
             budget,
             held: HashMap::new(),
@@ -124,10 +135,16 @@ impl HasData for HasFiles {
 
 impl preopens::Host for FilesView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let mut directories = Vec::with_capacity(self.files.preopens.len());
-        for open in self.files.preopens.iter() {
+        let granted = self
+            .files
+            .preopens
+            .iter()
+            .map(|open| (open, open.guest.as_str()));
+        let cwd = self.files.cwd.iter().map(|open| (open, "."));
+        let mut directories = Vec::with_capacity(self.files.preopens.len() + 1);
+        for (open, name) in granted.chain(cwd) {
             let descriptor = self.table.push(Descriptor::Dir(open.dir.clone()))?;
-            directories.push((descriptor, open.guest.to_string()));
+            directories.push((descriptor, name.to_owned()));
         }
         Ok(directories)
     }

@@ -20,15 +20,37 @@ const PROGRAM_FOLDERS: [&str; 3] = ["/bin/", "/usr/bin/", "/usr/local/bin/"];
 /// Runs a script file by its first line.
 const SCRIPT_RUNNER: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\""];
 
-/// The component that runs `argv`, and the arguments it gets.
+/// What is to be run.
+pub(crate) struct Program {
+    pub(crate) component: Component,
+    /// The arguments it gets.
+    pub(crate) argv: Vec<String>,
+    /// The built-in programs ask for their working directory. Others are
+    /// compiled against a C library that does not, and that finds relative
+    /// paths below a directory called `.`: they get one of that name.
+    pub(crate) cwd: Option<OpenDir>,
+}
+
+impl Program {
+    fn built_in(component: Component, argv: Vec<String>) -> Self {
+        Self {
+            component,
+            argv,
+            cwd: None,
+        }
+    }
+}
+
+/// The program that `argv` names.
 pub(crate) async fn resolve(
     scope: &Scope,
     argv: Vec<String>,
     cwd: &GuestPath,
-) -> Result<(Component, Vec<String>), RunError> {
+) -> Result<Program, RunError> {
     let name = argv.first().map_or("", String::as_str);
     if !name.contains('/') {
-        return Ok((built_in(scope, name, name).await?, argv));
+        let component = built_in(scope, name, name).await?;
+        return Ok(Program::built_in(component, argv));
     }
     let path = cwd
         .join(name)
@@ -38,22 +60,31 @@ pub(crate) async fn resolve(
             .iter()
             .find_map(|folder| path.as_str().strip_prefix(folder));
         let component = built_in(scope, base.unwrap_or(name), name).await?;
-        return Ok((component, argv));
+        return Ok(Program::built_in(component, argv));
     };
     let refused = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => not_found(name),
         _ => not_executable(name, error.to_string()),
     };
     let (file, meta) = open(dir, rest).map_err(refused)?;
+    let submitted = |component| Program {
+        component,
+        argv: argv.clone(),
+        cwd: open_folder(&scope.dirs, cwd),
+    };
     if let Some(component) = scope.host.known(&meta) {
-        return Ok((component, argv));
+        return Ok(submitted(component));
     }
     if is_script(&file).map_err(refused)? {
-        let words = SCRIPT_RUNNER.map(str::to_owned).into_iter().chain(argv);
-        return Ok((built_in(scope, "sh", "sh").await?, words.collect()));
+        let words = SCRIPT_RUNNER
+            .map(str::to_owned)
+            .into_iter()
+            .chain(argv.iter().cloned());
+        let component = built_in(scope, "sh", "sh").await?;
+        return Ok(Program::built_in(component, words.collect()));
     }
     match scope.host.prepare_opened(file, name).await {
-        Ok(component) => Ok((component, argv)),
+        Ok(component) => Ok(submitted(component)),
         Err(PrepareError::Refused(reason)) => Err(not_executable(name, reason)),
         Err(PrepareError::Host(error)) => Err(error.into()),
     }
@@ -121,6 +152,16 @@ fn open(dir: &OpenDir, rest: &str) -> std::io::Result<(File, Metadata)> {
         )));
     }
     Ok((file, meta))
+}
+
+/// The working directory, if there is such a directory among the granted.
+fn open_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Option<OpenDir> {
+    let (dir, rest) = holder(dirs, cwd)?;
+    if rest.is_empty() {
+        return Some(dir.clone());
+    }
+    let folder = cap_primitives::fs::open_dir(dir.handle(), Path::new(rest)).ok()?;
+    Some(OpenDir::new(cwd.clone(), folder, dir.access()))
 }
 
 /// Whether its first line names what runs it.

@@ -12,7 +12,7 @@ use crate::files::{Files, Ledger, OpenDir};
 use crate::host::Host;
 use crate::instance::{Instance, State};
 use crate::limiter::Limiter;
-use crate::program;
+use crate::program::{self, Program};
 use crate::stdio::Stdio;
 
 /// Longest argument list in bytes: Linux's default ceiling for the arguments
@@ -53,7 +53,11 @@ impl Scope {
             stdio,
         } = call;
         check(&argv)?;
-        let (component, argv) = {
+        let Program {
+            component,
+            argv,
+            cwd: folder,
+        } = {
             let _paused = self.budget.pause();
             program::resolve(&self, argv, &cwd).await?
         };
@@ -65,6 +69,7 @@ impl Scope {
             wasi: capability::context(&self.grants, &argv, &env, &cwd),
             files: Files::new(
                 Arc::clone(&self.dirs),
+                folder,
                 Arc::clone(&self.ledger),
                 Arc::clone(&self.budget),
             ),

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mote_api::GuestPath;
+use mote_api::{Access, GuestPath};
 
 use crate::files::{OpenDir, Overflow};
 use crate::scope::Scope;
@@ -65,7 +65,7 @@ pub(crate) fn attach(streams: &Streams, scope: &Scope) -> Spilled {
         stderr: Spill::default(),
     };
     let workspace = GuestPath::workspace();
-    let writable = |dir: &&OpenDir| dir.guest == workspace && dir.is_writable();
+    let writable = |dir: &&OpenDir| dir.guest == workspace && dir.access() == Access::ReadWrite;
     let Some(dir) = scope.dirs.iter().find(writable) else {
         return spilled;
     };

@@ -11,11 +11,11 @@ use crate::report;
 
 const EXAMPLES: &str = "\
 Examples:
-  mote run 'grep -rn TODO . | sort | head -5'      a shell line over this folder, read-only
-  mote run --rw . -- python3 build.py --fast       a script that may change this folder
-  mote run --ro data:/data -- ./tool.wasm /data    a compiled component, which sees one folder
-  mote run --empty -- node -p '6 * 7'              nothing at all but the program
-  mote inspect tool.wasm                           what it can ask for, before it runs";
+  mote run 'grep -rn TODO . | sort | head -5'        a shell line over this folder, read-only
+  mote run --rw . -- python3 build.py --fast         a script that may change this folder
+  mote run --ro . --rw out:/out -- ./tool.wasm /out  a compiled component and two folders
+  mote run --empty -- node -p '6 * 7'                nothing at all but the program
+  mote inspect tool.wasm                             what it can ask for, before it runs";
 
 const RUN_HELP: &str = "\
 The sandbox holds what is named here, and nothing else. Without --ro, --rw and

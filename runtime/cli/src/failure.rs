@@ -125,13 +125,15 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
 }
 
 /// clap writes a paragraph for what is wrong, then tips, then the usage; this
-/// is the first two in one line.
+/// is the first two in one line. The tip how to pass an unknown flag as a
+/// value would only mislead.
 fn usage_line(text: &str) -> String {
     let mut parts = text.split("\n\n");
     let wrong = parts.next().unwrap_or(text);
     let wrong = wrong.trim_start_matches("error:").trim();
     let tips = parts.flat_map(str::lines).map(str::trim);
     let tips = tips.filter_map(|line| line.strip_prefix("tip: "));
+    let tips = tips.filter(|tip| !tip.starts_with("to pass "));
     let mut said: Vec<&str> = std::iter::once(wrong).chain(tips).collect();
     said.push("see mote --help and mote run --help");
     said.join("; ")
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_options_takes_one_line() {
-        let text = "error: unexpected argument '--rx' found\n\n  tip: a similar argument exists: '--rw'\n\nUsage: mote run\n\nFor more information, try '--help'.\n";
+        let text = "error: unexpected argument '--rx' found\n\n  tip: a similar argument exists: '--rw'\n  tip: to pass '--rx' as a value, use '-- --rx'\n\nUsage: mote run\n\nFor more information, try '--help'.\n";
         assert_eq!(
             usage_line(text),
             "unexpected argument '--rx' found; a similar argument exists: '--rw'; see mote --help and mote run --help"

@@ -17,5 +17,6 @@ mod flags;
 mod harness;
 mod inspect;
 mod js;
+mod python;
 mod readme;
 mod shell;

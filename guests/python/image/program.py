@@ -6,6 +6,7 @@ No frame of this module is seen by a program: see unseen.py.
 import atexit
 import errno
 import gc
+import io
 import linecache
 import marshal
 import os
@@ -18,6 +19,7 @@ from itertools import islice
 from types import ModuleType
 
 UNFLUSHED_STATUS = 120  # as CPython: standard output could not be written
+BUFFERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 INTERRUPTED_STATUS = 130  # as a shell reports SIGINT
 ZIP_END = b"PK\x05\x06"
 ZIP_END_BYTES = 22 + 65535  # that record and the longest comment
@@ -200,6 +202,20 @@ def _flush():
     return written
 
 
+def _flush_files():
+    """Writes out the files the program left open.
+
+    The collector would close what lies below a file's buffer first, if the
+    file is part of a cycle, and what is in the buffer would be lost.
+    """
+    for thing in gc.get_objects():
+        if isinstance(thing, BUFFERS):
+            try:
+                thing.flush()
+            except (OSError, ValueError):
+                pass  # it is closed, or was opened for reading
+
+
 class _Unraisable:
     """What sys.unraisablehook is told of a stream that cannot be flushed."""
 
@@ -246,6 +262,7 @@ def finish(status):
     # Names that came later come last; the others need not even be looked at.
     for name in list(islice(reversed(sys.modules), max(0, len(sys.modules) - _modules_before))):
         del sys.modules[name]
+    _flush_files()
     gc.collect(0 if _collections() == _collections_before else 2)
     written = _flush() and written
     return status if written else UNFLUSHED_STATUS if status == 0 else status

@@ -352,3 +352,49 @@ pub mod opens_a_named_pipe {
         }
     }
 }
+
+pub mod reads_a_relative_path {
+    use super::*;
+    use mote_artifacts::probes::{MODULE_READS_A_FILE, READS_A_RELATIVE_PATH};
+
+    fn folder() -> Folder {
+        Folder::with(&[("own", "own"), ("sub/deep", "deep")])
+    }
+
+    #[test]
+    fn granted_works_from_each_working_directory() {
+        let folder = folder();
+        let sandbox = Sandbox::none().ro("/data", folder.path());
+        for probe in [READS_A_RELATIVE_PATH, MODULE_READS_A_FILE] {
+            for (cwd, path, content) in [
+                ("/data", "own", "own"),
+                ("/data", "./sub/deep", "deep"),
+                ("/data", "sub/../own", "own"),
+                ("/data/sub", "deep", "deep"),
+                ("/data/sub", "/data/own", "own"),
+                ("/workspace", "/data/own", "own"),
+            ] {
+                let ran = sandbox.run_in(cwd, probe, &[path]);
+                assert_eq!(ran.did(), content, "{path} in {cwd}: {}", probe.name);
+            }
+        }
+    }
+
+    #[test]
+    fn ungranted_is_denied() {
+        let outer = beside_a_secret();
+        let sandbox = Sandbox::none().ro("/data", outer.at("inside"));
+        for probe in [READS_A_RELATIVE_PATH, MODULE_READS_A_FILE] {
+            for (cwd, path) in [
+                ("/data", "../secret"),
+                ("/data/sub", "../../secret"),
+                ("/workspace", "own"),
+                ("/", "secret"),
+                ("/etc", "passwd"),
+                ("/", "etc/passwd"),
+            ] {
+                sandbox.run_in(cwd, probe, &[path]).denied();
+            }
+        }
+    }
+}

@@ -225,6 +225,13 @@ impl Sandbox {
         self.open().run(probe, args)
     }
 
+    /// As [`Sandbox::run`], in this working directory.
+    pub fn run_in(&self, cwd: &str, probe: Probe, args: &[&str]) -> Ran {
+        let mut invocation = Invocation::new(argv(probe, args));
+        invocation.cwd = cwd.parse().unwrap();
+        self.open().invoke(&invocation, Input::Empty).unwrap()
+    }
+
     /// As [`Sandbox::run`], for one that is declined.
     #[track_caller]
     pub fn rejects(&self, probe: Probe, args: &[&str]) -> Rejection {
@@ -267,14 +274,17 @@ impl Opened {
     /// # Errors
     /// It is declined.
     pub fn try_argv(&self, argv: &[String], stdin: Input) -> Result<Ran, RunError> {
+        self.invoke(&Invocation::new(argv.iter().cloned()), stdin)
+    }
+
+    fn invoke(&self, invocation: &Invocation, stdin: Input) -> Result<Ran, RunError> {
         let (stdout, stderr) = (Capture::new(CAPTURE_BYTES), Capture::new(CAPTURE_BYTES));
         let streams = Streams {
             stdin,
             stdout: Output::Capture(stdout.clone()),
             stderr: Output::Capture(stderr.clone()),
         };
-        let invocation = Invocation::new(argv.iter().cloned());
-        let outcome = runtime().block_on(self.0.run(&invocation, streams))?;
+        let outcome = runtime().block_on(self.0.run(invocation, streams))?;
         let text = |capture: Capture| String::from_utf8_lossy(&capture.take()).into_owned();
         Ok(Ran {
             outcome,

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::failure::Failure;
@@ -36,6 +36,14 @@ impl Stop {
             // Kept for one who waits later; only one does.
             self.0.set.notify_one();
         }
+    }
+
+    /// A signal asks for the end; one after that asks again.
+    fn signalled(&self, number: u8) {
+        if self.0.cause.get().is_some() {
+            self.0.again.notify_one();
+        }
+        self.ask(Cause::Signal(number));
     }
 
     /// Waits until the end is asked for.
@@ -75,41 +83,37 @@ impl Stop {
     }
 }
 
-/// From here on the first SIGINT, SIGTERM or SIGHUP asks for the end, and the
-/// second asks again.
+/// From here on SIGINT, SIGTERM and SIGHUP ask for the end. One that we were
+/// started to ignore, as by nohup, is ignored.
 fn watch_signals(stop: &Stop) -> Result<(), Failure> {
-    let listen = |kind| signal(kind).context("failed to listen for signals");
-    let mut signals = Signals {
-        interrupt: listen(SignalKind::interrupt())?,
-        terminate: listen(SignalKind::terminate())?,
-        hang_up: listen(SignalKind::hangup())?,
-    };
-    let stop = stop.clone();
-    tokio::spawn(async move {
-        let number = signals.next().await;
-        stop.ask(Cause::Signal(number));
-        signals.next().await;
-        stop.0.again.notify_one();
-    });
+    let ignored = ignored_signals();
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
+        let number = u8::try_from(kind.as_raw_value()).unwrap_or_default();
+        if ignored >> number.saturating_sub(1) & 1 == 1 {
+            continue;
+        }
+        let mut signals = signal(kind).context("failed to listen for signals")?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                stop.signalled(number);
+            }
+        });
+    }
     Ok(())
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    /// The number of the next signal.
-    async fn next(&mut self) -> u8 {
-        let kind = tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.hang_up.recv() => SignalKind::hangup(),
-        };
-        u8::try_from(kind.as_raw_value()).unwrap_or_default()
-    }
+/// A bit for each signal that is ignored, the lowest for signal 1; none where
+/// the system does not say.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or_default()
 }
 
 /// Runs `work` on a runtime of its own, until it is done or a signal comes.

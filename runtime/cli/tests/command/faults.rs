@@ -126,6 +126,34 @@ fn a_signal_ends_the_program_with_the_shells_exit_status() {
 }
 
 #[test]
+fn a_signal_that_mote_was_started_to_ignore_is_ignored() {
+    let mote = Mote::new();
+    let script = "console.log('on'); require('fs').readFileSync(0); console.log('ended')";
+    let mut command = std::process::Command::new("nohup");
+    let inner = mote.command();
+    command.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.current_dir(mote.workspace());
+    command.args(["--", "js", "-e", script]);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut first = [0; 3];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut first)
+        .unwrap();
+    send(&child, Signal::HUP);
+    assert_eq!(finish(child, b"").ok(), "ended\n");
+}
+
+#[test]
 fn a_signal_while_something_compiles_ends_the_compiler_too() {
     let cache = tempfile::tempdir().unwrap();
     let (mote, compiler) = compiling(cache.path());

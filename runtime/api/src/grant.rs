@@ -214,8 +214,13 @@ impl Grants {
     ///
     /// # Errors
     /// As [`Grants::with`], for the first that is not in order.
-    pub fn with_env(self, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, GrantError> {
-        env.into_iter().try_fold(self, |grants, (name, value)| grants.with(Grant::Env { name, value }))
+    pub fn with_env(
+        self,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, GrantError> {
+        env.into_iter().try_fold(self, |grants, (name, value)| {
+            grants.with(Grant::Env { name, value })
+        })
     }
 }
 
@@ -306,7 +311,11 @@ mod tests {
     #[test]
     fn a_variable_given_twice_counts_once() {
         let half = "x".repeat(MAX_ENV_BYTES / 2);
-        let twice = [variable("A", &half), variable("A", &half), variable("B", "")];
+        let twice = [
+            variable("A", &half),
+            variable("A", &half),
+            variable("B", ""),
+        ];
         assert!(Grants::of(twice).is_ok());
     }
 }

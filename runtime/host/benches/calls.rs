@@ -1,5 +1,11 @@
 //! Latency of single calls, by criterion: `cargo bench --bench calls`.
 
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark that cannot run has nothing to say"
+)]
+
 mod common;
 
 use common::{Bare, Bench, SHELL_LINE, call, native, no_op};

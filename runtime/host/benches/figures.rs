@@ -1,6 +1,12 @@
 //! The figures of the README, as a table: `cargo bench --bench figures`.
 //! Ratios come from one run, in which both sides take turns.
 
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark that cannot run has nothing to say"
+)]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 //! WASI 0.1 modules become components.
 //!
-//! wasmtime's own adapter does the work. It has one weakness: WASI 0.2's
-//! `exit` only tells success from failure, so `proc_exit(3)` would arrive as
-//! 1. `wasi:cli/exit.exit-with-code` takes one `u8`, which as a core function
-//! is the very signature of `proc_exit`; renaming that one import keeps the
-//! number.
+//! wasmtime's own adapter does the work. It has one weakness: the `exit` of
+//! WASI 0.2 only tells success from failure, so that status 3 would arrive as
+//! status 1. `exit-with-code` of `wasi:cli/exit` takes one `u8`, which as a
+//! core function is the very signature of `proc_exit`; renaming that one
+//! import keeps the number.
 
 use wasm_encoder::reencode::{Reencode, utils};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};

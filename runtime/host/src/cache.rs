@@ -238,7 +238,7 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), HostError> {
 /// Writes aside, syncs and renames: whoever looks sees the old file or the
 /// new one.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

@@ -18,7 +18,7 @@ use mote_api::{ByteSize, ComponentKind, Digest, Manifest};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wasmparser::component_types::ComponentEntityType;
+use wasmparser::component_types::{ComponentEntityType, ComponentItem};
 use wasmparser::types::Types;
 use wasmparser::{Encoding, Payload, Validator, WasmFeatures};
 
@@ -264,10 +264,13 @@ fn broken(error: wasmparser::BinaryReaderError) -> PrepareError {
 fn only_types(types: &Types, import: &str) -> bool {
     let types = types.as_ref();
     match types.component_item_for_import(import).map(|item| item.ty) {
-        Some(ComponentEntityType::Instance(instance)) => types[instance]
-            .exports
-            .values()
-            .all(|export| matches!(export.ty, ComponentEntityType::Type { .. })),
+        Some(ComponentEntityType::Instance(instance)) => {
+            let is_type =
+                |export: &ComponentItem| matches!(export.ty, ComponentEntityType::Type { .. });
+            types
+                .get(instance)
+                .is_some_and(|instance| instance.exports.values().all(is_type))
+        }
         Some(ComponentEntityType::Type { .. }) => true,
         _ => false,
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mote_api::{Digest, Grants, Manifest, Rejection};
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{Component as CompiledComponent, Linker};
 use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::cache::{Cache, Code};
@@ -178,16 +178,15 @@ impl Components {
     /// by a build with other settings, or needs more than the pool has.
     fn load(&self, code: Code) -> wasmtime::Result<Component> {
         let Code { manifest, path } = code;
-        // SAFETY: the file was written by our compiler into a folder that only
-        // this user can write, and `Cache::find` has checked its BLAKE3
-        // against the one recorded there, now or when it last changed. No
-        // other bytes get here.
         #[allow(
             unsafe_code,
             reason = "native code from our own compiler, checked by digest"
         )]
-        let code =
-            unsafe { wasmtime::component::Component::deserialize_file(&self.engine, &path) }?;
+        // SAFETY: the file was written by our compiler into a folder that only
+        // this user can write, and `Cache::find` has checked its BLAKE3
+        // against the one recorded there, now or when it last changed. No
+        // other bytes get here.
+        let code = unsafe { CompiledComponent::deserialize_file(&self.engine, &path)? };
         let command = self
             .linker
             .instantiate_pre(&code)

@@ -87,10 +87,9 @@ impl Capture {
         kept.bytes.extend_from_slice(now);
         if let Some(spill) = kept.spill.as_mut()
             && !rest.is_empty()
+            && !spill(rest)
         {
-            if !spill(rest) {
-                kept.spill = None;
-            }
+            kept.spill = None;
         }
     }
 }

@@ -344,10 +344,15 @@ class Popen(subprocess.Popen):
 
 
 class MergedEnd(ReadEnd):
-    """Standard output and error as one, in the order they arrive."""
+    """Standard output and error as one.
 
-    def __init__(self, *ends):
-        self._ends = ends
+    They are two pipes, so the order is known only as far as the bytes of one
+    are seen before the other's: what was put out before an error always comes
+    before it; the reverse holds unless both came between two looks.
+    """
+
+    def __init__(self, output, error):
+        self._ends = (output, error)
         self.at_end = False
 
     def streams(self):
@@ -356,9 +361,11 @@ class MergedEnd(ReadEnd):
     def take(self, blocking):
         if blocking and self.streams():
             wait_for(self.streams())
-        for end in self._ends:
-            if data := end.take(blocking=False):
-                return data
+        output, error = self._ends
+        if data := output.take(blocking=False):
+            return data
+        if data := error.take(blocking=False):
+            return output.take(blocking=False) + data
         self.at_end = not self.streams()
         return b""
 

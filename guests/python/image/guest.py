@@ -9,6 +9,7 @@ import sys
 
 PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher", "children", "loops", "permissions", "unseen")
 BUILD_LIBRARY = "/python"  # where componentize-py shows the library
+FROZEN_LIBRARY = "/python/lib/python3.14"  # where its frozen modules believe they are from
 HERE = __file__.rpartition("/")[0]
 
 import library
@@ -19,7 +20,7 @@ sys.path[:] = [HERE, library.LIBRARY, *(path for path in sys.path if not path.st
 
 import relocate
 
-relocate.relocate(BUILD_LIBRARY, library.LIBRARY)
+relocate.relocate((FROZEN_LIBRARY, BUILD_LIBRARY), library.LIBRARY)
 
 import preload
 

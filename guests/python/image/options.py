@@ -88,7 +88,7 @@ def _long(options, word, rest):
         options.flags["h"] = 1
     elif word == "--check-hash-based-pycs":
         if not rest:
-            raise UsageError("Argument expected for the --check-hash-based-pycs option\n")
+            raise UsageError("Argument expected for the --check-hash-based-pycs options\n")
         if rest.pop(0) not in ("always", "never", "default"):
             raise UsageError("--check-hash-based-pycs must be one of 'default', 'always', or 'never'\n")
     else:

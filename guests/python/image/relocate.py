@@ -11,14 +11,16 @@ from types import FunctionType
 import library
 
 
-def relocate(old, new):
+def relocate(olds, new):
+    """`olds` are the library's former folders, the longest first."""
     sys.prefix = sys.exec_prefix = sys.base_prefix = sys.base_exec_prefix = "/usr"
     sys._stdlib_dir = new
     sys.platlibdir = "lib"
     sys.executable = sys._base_executable = "/usr/bin/python3"
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None) or ""
-        if path.startswith(old + "/"):
+        old = next((old for old in olds if path.startswith(old + "/")), None)
+        if old:
             _relocate_module(module, path, old, new)
 
 
@@ -35,7 +37,7 @@ def _relocate_module(module, path, old, new):
     module.__dict__.pop("__cached__", None)
     spec = module.__spec__
     if getattr(module, "__path__", None):
-        module.__path__[:] = [new + folder[len(old) :] for folder in module.__path__]
+        module.__path__ = [moved.rpartition("/")[0]]
         spec.submodule_search_locations = module.__path__
     if spec.origin == path:
         spec.origin = moved

@@ -12,26 +12,36 @@ import sys
 ERRORS = "surrogateescape"
 
 
-def _text(fd, name, mode, errors, line_buffering=False):
-    raw = io.FileIO(fd, mode[0], closefd=False)
+def _raw(fd, name, mode):
+    raw = io.FileIO(fd, mode, closefd=False)
     raw.name = name
-    buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
-    stream = io.TextIOWrapper(buffer, encoding="utf-8", errors=errors, newline="\n" if mode == "w" else None, line_buffering=line_buffering)
+    return raw
+
+
+def _text(buffer, mode, errors, **buffering):
+    newline = "\n" if mode == "w" else None
+    stream = io.TextIOWrapper(buffer, encoding="utf-8", errors=errors, newline=newline, **buffering)
     stream.mode = mode
     return stream
 
 
 def install():
-    sys.stdin = sys.__stdin__ = _text(0, "<stdin>", "r", ERRORS)
-    sys.stdout = sys.__stdout__ = _text(1, "<stdout>", "w", ERRORS)
-    sys.stderr = sys.__stderr__ = _text(2, "<stderr>", "w", "backslashreplace", line_buffering=True)
+    sys.stdin = sys.__stdin__ = _text(io.BufferedReader(_raw(0, "<stdin>", "r")), "r", ERRORS)
+    sys.stdout = sys.__stdout__ = _text(io.BufferedWriter(_raw(1, "<stdout>", "w")), "w", ERRORS)
+    sys.stderr = sys.__stderr__ = _text(
+        io.BufferedWriter(_raw(2, "<stderr>", "w")), "w", "backslashreplace", line_buffering=True
+    )
+
+
+def _drop_buffers():
+    sys.stdout = sys.__stdout__ = _text(_raw(1, "<stdout>", "w"), "w", ERRORS, write_through=True)
+    sys.stderr = sys.__stderr__ = _text(_raw(2, "<stderr>", "w"), "w", "backslashreplace", write_through=True)
 
 
 def configure(unbuffered, encoding):
     """What the options and the environment of this call ask for."""
     if unbuffered:
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(write_through=True)
+        _drop_buffers()
     elif os.isatty(1):
         sys.stdout.reconfigure(line_buffering=True)
     if encoding:  # PYTHONIOENCODING=encoding:errors, either may be missing

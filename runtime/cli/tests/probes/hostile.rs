@@ -18,7 +18,7 @@ use crate::harness::{Folder, Sandbox, host_with, rejection};
 
 /// Bounds of a compilation that bombs have to meet.
 const MEMORY: ByteSize = ByteSize::mib(512);
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(5);
 
 fn tight_host(cache: &Folder) -> Host {
     host_with(cache.path(), MEMORY, TIME)

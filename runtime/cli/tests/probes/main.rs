@@ -4,7 +4,14 @@
 //! A test module is named after the probe it runs, and a probe without one
 //! does not compile.
 
-#![allow(unreachable_pub, reason = "a test target is a crate of its own")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test may stop at what it did not expect, and is a crate of its own"
+)]
 
 mod calls;
 mod capabilities;

@@ -4,6 +4,8 @@
 
 use crate::harness::{Mote, Output};
 
+mod children;
+
 fn python(code: &str) -> Output {
     Mote::new().run(&["python3", "-c", code])
 }
@@ -373,72 +375,4 @@ fn what_is_not_there_fails_by_name() {
         assert_eq!(output.code, 1);
         assert!(output.stderr.trim_end().ends_with(message), "{output:#?}");
     }
-}
-
-#[test]
-fn a_child_takes_input_and_gives_output_and_status() {
-    let code = r#"
-import subprocess
-print(subprocess.run(["sh", "-c", "cat; echo err >&2; exit 3"], input="in\n", capture_output=True, text=True))
-print(subprocess.check_output("echo one | wc -l", shell=True, text=True).strip())
-print(subprocess.run(["sh", "-c", "echo a; echo b >&2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout)
-try:
-    subprocess.run(["sh", "-c", "exit 2"], check=True)
-except subprocess.CalledProcessError as error:
-    print(error)
-"#;
-    assert_eq!(
-        python(code).ok(),
-        "CompletedProcess(args=['sh', '-c', 'cat; echo err >&2; exit 3'], returncode=3, stdout='in\\n', stderr='err\\n')\n\
-         1\nb'a\\nb\\n'\nCommand '['sh', '-c', 'exit 2']' returned non-zero exit status 2.\n"
-    );
-}
-
-#[test]
-fn a_child_may_be_python_or_a_command_of_the_shell() {
-    let code = r#"
-import os, subprocess, sys
-print(subprocess.check_output([sys.executable, "-c", "print(6 * 7)"]))
-print(subprocess.check_output(["wc", "-c"], input=b"abc").strip())
-print(os.system("exit 5") >> 8, os.popen("echo popen").read())
-"#;
-    assert_eq!(python(code).ok(), "b'42\\n'\nb'3'\n5 popen\n\n");
-}
-
-#[test]
-fn more_than_a_pipe_holds_goes_through_a_child() {
-    let code = r#"
-import subprocess
-data = bytes(range(256)) * 4096
-print(subprocess.run(["sh", "-c", "cat"], input=data, stdout=subprocess.PIPE).stdout == data)
-"#;
-    assert_eq!(python(code).ok(), "True\n");
-}
-
-#[test]
-fn a_child_that_is_too_slow_is_ended() {
-    let code = r#"
-import subprocess
-try:
-    subprocess.run(["sh", "-c", "echo out; sleep 30"], timeout=0.2, capture_output=True)
-except subprocess.TimeoutExpired as error:
-    print(error, error.stdout)
-child = subprocess.Popen(["sh", "-c", "sleep 30"])
-print(child.poll())
-child.kill()
-print(child.wait())
-"#;
-    assert_eq!(
-        python(code).ok(),
-        "Command '['sh', '-c', 'echo out; sleep 30']' timed out after 0.2 seconds b'out\\n'\nNone\n-9\n"
-    );
-}
-
-#[test]
-fn a_reader_that_left_is_no_error_to_tell() {
-    let output = Mote::new().sh("python3 -c 'for n in range(100000): print(n)' | head -n 1");
-    assert_eq!(
-        (output.stdout.as_str(), output.stderr.as_str()),
-        ("0\n", "")
-    );
 }

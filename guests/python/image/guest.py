@@ -7,7 +7,7 @@ time; whatever must be live at run time is done in launcher.py.
 
 import sys
 
-PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher", "children", "pipes", "loops", "permissions", "unseen")
+PRIVATE = ("library", "relocate", "resources", "streams", "options", "preload", "program", "launcher", "children", "pipes", "heap", "loops", "permissions", "unseen")
 BUILD_LIBRARY = "/python"  # where componentize-py shows the library
 FROZEN_LIBRARY = "/python/lib/python3.14"  # where its frozen modules believe they are from
 HERE = __file__.rpartition("/")[0]

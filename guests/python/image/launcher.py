@@ -10,6 +10,7 @@ import warnings
 import weakref
 from types import ModuleType
 
+import heap
 import library
 import options
 import program
@@ -230,6 +231,7 @@ def close_build():
         for stand_in in STAND_INS:
             sys.modules[stand_in.__name__] = stand_in
         program.freeze(sys.modules, len(STAND_INS))
+        heap.close_holes()
 
     # Its last step is to empty os.environ.
     os.unsetenv = last_step

@@ -15,6 +15,8 @@
 
 mod calls;
 mod capabilities;
+#[path = "../command/harness.rs"]
+mod command;
 mod disk;
 mod files;
 mod harness;
@@ -23,6 +25,7 @@ mod limits;
 mod modules;
 mod readonly;
 mod spawn;
+mod tools;
 
 use calls::*;
 use capabilities::*;

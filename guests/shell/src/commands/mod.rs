@@ -13,6 +13,7 @@ mod mv;
 mod options;
 mod patch;
 mod rm;
+mod zip;
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,9 @@ pub fn install(builder: BashBuilder) -> BashBuilder {
         .builtin("mv", Box::new(mv::Mv))
         .builtin("patch", Box::new(patch::Patch))
         .builtin("rm", Box::new(rm::Rm))
+        .builtin("unzip", Box::new(zip::Unzip))
         .builtin("zcat", Box::new(gzip::Gzip::Cat))
+        .builtin("zip", Box::new(zip::Zip))
 }
 
 /// What a command has to say, and its status: the worst of what happened.

@@ -174,7 +174,7 @@ pub fn shared_cache() -> PathBuf {
 
 /// Compiles the userland once, so that not each of the first tests does it at
 /// the same time.
-fn warm_cache() {
+pub fn warm_cache() {
     static WARM: OnceLock<()> = OnceLock::new();
     WARM.get_or_init(|| {
         let programs = ["sh.wasm", "js.wasm", "python3.wasm"].map(|name| userland().join(name));

@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{output, shared_cache, userland};
+use crate::harness::{output, shared_cache, userland, warm_cache};
 
 const WILDCARD: char = '…';
 
@@ -98,6 +98,7 @@ fn every_command_of_the_tour_prints_what_the_readme_says() {
         !steps.is_empty(),
         "the README has no block fenced as console"
     );
+    warm_cache();
     let scratch = scratch();
     let binary = Path::new(env!("CARGO_BIN_EXE_mote"));
     let inherited = std::env::var("PATH").unwrap();

@@ -1,8 +1,9 @@
 //! What is not granted by name is not there.
 
-use mote_api::{Capability, Clock, Grant, GrantError, Grants, Random, Rejection};
+use mote_api::{Capability, Clock, Grant, GrantError, Grants, Invocation, Random, Rejection};
+use mote_host::Input;
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, argv, rejection};
 
 /// It was declined for want of this capability; the text says how to grant it.
 #[track_caller]
@@ -250,5 +251,22 @@ pub mod counts_its_arguments {
         let huge = "x".repeat(64 << 20);
         let rejection = Sandbox::none().rejects(COUNTS_ITS_ARGUMENTS, &[&huge]);
         assert!(rejection.to_string().contains("argument"), "{rejection}");
+    }
+
+    #[test]
+    fn a_large_environment_arrives_and_too_large_a_one_is_declined() {
+        let opened = Sandbox::none().open();
+        let run = |bytes: usize| {
+            let mut invocation = Invocation::new(argv(COUNTS_ITS_ARGUMENTS, &[]));
+            invocation.env = vec![("A".to_owned(), "x".repeat(bytes))];
+            opened.invoke(&invocation, Input::Empty)
+        };
+        let ran = run(1_000_000).unwrap();
+        assert_eq!(
+            ran.did(),
+            "0 arguments of 0 bytes, 1 variables of 1000001 bytes"
+        );
+        let rejection = rejection(run(2_000_000));
+        assert!(rejection.to_string().contains("environment"), "{rejection}");
     }
 }

@@ -277,7 +277,11 @@ impl Opened {
         self.invoke(&Invocation::new(argv.iter().cloned()), stdin)
     }
 
-    fn invoke(&self, invocation: &Invocation, stdin: Input) -> Result<Ran, RunError> {
+    /// Runs a program as `invocation` says.
+    ///
+    /// # Errors
+    /// It is declined.
+    pub fn invoke(&self, invocation: &Invocation, stdin: Input) -> Result<Ran, RunError> {
         let (stdout, stderr) = (Capture::new(CAPTURE_BYTES), Capture::new(CAPTURE_BYTES));
         let streams = Streams {
             stdin,

@@ -380,10 +380,13 @@ impl Parser {
     }
 
     fn unary(&mut self) -> Parsed<Expr> {
-        for (sign, letter) in [("-", '-'), ("!", '!')] {
-            if self.take(sign) {
-                return Ok(Expr::Unary(letter, Box::new(self.unary()?)));
-            }
+        if self.take("!") {
+            return Ok(Expr::Unary('!', Box::new(self.unary()?)));
+        }
+        if self.take("-") {
+            // Binds more than a power: -2^2 is 4.
+            let negated = Expr::Unary('-', Box::new(self.signed()?));
+            return self.power(negated);
         }
         for (sign, step) in [("++", 1), ("--", -1)] {
             if self.take(sign) {
@@ -406,6 +409,17 @@ impl Parser {
                 }
             }
         }
+        self.power(base)
+    }
+
+    fn signed(&mut self) -> Parsed<Expr> {
+        if self.take("-") {
+            return Ok(Expr::Unary('-', Box::new(self.signed()?)));
+        }
+        self.atom()
+    }
+
+    fn power(&mut self, base: Expr) -> Parsed<Expr> {
         if self.take("^") {
             return Ok(Expr::Binary("^", Box::new(base), Box::new(self.unary()?)));
         }

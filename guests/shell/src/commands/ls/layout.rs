@@ -68,7 +68,7 @@ mod tests {
         let names = names("a bbb cc d eeee");
         assert_eq!(columns(&names, 80, true), ["a  bbb  cc  d  eeee"]);
         assert_eq!(columns(&names, 12, true), ["a    d", "bbb  eeee", "cc"]);
-        assert_eq!(columns(&names, 13, false), ["a     bbb", "cc    d", "eeee"]);
+        assert_eq!(columns(&names, 13, false), ["a  bbb   cc", "d  eeee"]);
         assert!(columns(&[], 80, true).is_empty());
     }
 

@@ -100,7 +100,8 @@ impl End {
 /// What an invocation, with all its children, used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Wall-clock time from start to end.
+    /// Wall-clock time from start to end, but for the time in which programs
+    /// were compiled: as the deadline is counted.
     #[serde(rename = "wall_us", with = "micros")]
     pub wall: Duration,
     /// Processor time spent in the guest and in the host on its behalf.

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 /// Longest time for which an invocation's clock may stand: what compiling the
 /// largest component takes on a small machine.
 const MAX_PAUSE: Duration = Duration::from_secs(180);
+/// Components that one invocation may have compiled: bounds what a guest that
+/// submits hostile ones costs. What was compiled before needs none.
+const MAX_COMPILATIONS: u32 = 32;
 
 /// The ceilings of an invocation and what is used of them. Counters are
 /// relaxed atomics: each stands alone, and no decision reads two of them.
@@ -20,11 +23,14 @@ pub(crate) struct Budget {
     deadline: Mutex<Deadline>,
     /// Told whenever the deadline moves.
     moved: Notify,
+    compilations: AtomicU32,
     memory: AtomicU64,
     peak_memory: AtomicU64,
     memory_refused: AtomicBool,
     disk_refused: AtomicBool,
     output: AtomicU64,
+    /// Nothing more is started: the invocation is being ended.
+    closed: AtomicBool,
     processes: AtomicU32,
     spawns: AtomicU32,
     /// Told whenever a process ends.
@@ -43,11 +49,13 @@ impl Budget {
             deadline: Mutex::new(Deadline::new(Instant::now(), limits.deadline)),
             moved: Notify::new(),
             limits,
+            compilations: AtomicU32::new(0),
             memory: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
             memory_refused: AtomicBool::new(false),
             disk_refused: AtomicBool::new(false),
             output: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
             processes: AtomicU32::new(0),
             spawns: AtomicU32::new(0),
             ended: Notify::new(),
@@ -71,12 +79,24 @@ impl Budget {
         }
     }
 
-    /// Stops the clock until the returned value is dropped: while a program is
-    /// compiled, which happens once, no guest's time passes.
-    pub(crate) fn pause(self: &Arc<Self>) -> Pause {
+    /// Lets the invocation have one more component compiled. The clock stands
+    /// until the returned value is dropped: no guest's time passes.
+    ///
+    /// # Errors
+    /// It has had as many as it may, as a sentence.
+    pub(crate) fn take_compilation(self: &Arc<Self>) -> Result<Pause, String> {
+        let below = |used: u32| (used < MAX_COMPILATIONS).then_some(used + 1);
+        self.compilations.fetch_update(Relaxed, Relaxed, below).map_err(|_| {
+            format!("this call has had {MAX_COMPILATIONS} programs compiled, which is the most; go on in another call")
+        })?;
         self.deadline().pause(Instant::now());
         self.moved.notify_waiters();
-        Pause(Arc::clone(self))
+        Ok(Pause(Arc::clone(self)))
+    }
+
+    /// How long the clock has stood so far.
+    pub(crate) fn stood(&self) -> Duration {
+        MAX_PAUSE - self.deadline().allowance
     }
 
     fn deadline(&self) -> MutexGuard<'_, Deadline> {
@@ -128,6 +148,12 @@ impl Budget {
         before.saturating_add(bytes) <= self.limits.output.as_u64()
     }
 
+    /// From now on nothing is started. The first program's place is free
+    /// before its children are gone; none of them may take it.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Relaxed);
+    }
+
     /// A place for one more instance.
     ///
     /// # Errors
@@ -136,18 +162,22 @@ impl Budget {
         let Limits {
             processes, spawns, ..
         } = self.limits;
+        if self.closed.load(Relaxed) {
+            return Err("this call is being ended".to_owned());
+        }
         let below = |limit: u32| move |used: u32| (used < limit).then_some(used + 1);
-        self.spawns
-            .fetch_update(Relaxed, Relaxed, below(spawns))
-            .map_err(|_| {
-                format!("this call has started {spawns} programs, which is its limit (spawns)")
-            })?;
         self.processes
             .fetch_update(Relaxed, Relaxed, below(processes))
             .map_err(|_| {
                 format!("{processes} programs are running, which is this call's limit (processes)")
             })?;
-        Ok(Process(Arc::clone(self)))
+        let process = Process(Arc::clone(self));
+        self.spawns
+            .fetch_update(Relaxed, Relaxed, below(spawns))
+            .map_err(|_| {
+                format!("this call has started {spawns} programs, which is its limit (spawns)")
+            })?;
+        Ok(process)
     }
 
     /// Children started so far.
@@ -324,6 +354,28 @@ mod tests {
         });
         assert!(budget.take_output(10));
         assert!(!budget.take_output(1));
+    }
+
+    #[test]
+    fn an_invocation_may_have_only_so_many_components_compiled() {
+        let budget = Budget::new(Limits::default());
+        for _ in 0..MAX_COMPILATIONS {
+            assert!(budget.take_compilation().is_ok());
+        }
+        assert!(budget.take_compilation().is_err());
+    }
+
+    #[test]
+    fn a_program_that_is_not_started_for_lack_of_a_place_costs_no_spawn() {
+        let budget = Budget::new(Limits {
+            processes: 1,
+            ..Limits::default()
+        });
+        let _first = budget.take_process().ok().unwrap();
+        for _ in 0..3 {
+            assert!(budget.take_process().is_err());
+        }
+        assert_eq!(budget.spawned(), 0);
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mote_api::{Digest, Grants, Manifest, Rejection};
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{Component as CompiledComponent, Linker};
 use wasmtime_wasi::p2::bindings::CommandPre;
 
+use crate::budget::Budget;
 use crate::cache::{Cache, Code};
 use crate::compiler::{Compiler, digest_of};
 use crate::error::{HostError, PrepareError};
@@ -17,6 +19,10 @@ use crate::link;
 /// Components kept loaded. A loaded one costs address space and bookkeeping;
 /// one that was put out is mapped again in well under a millisecond.
 const MAX_LOADED: usize = 256;
+
+/// Compilations at once: each may take 4 GiB and all cores; a second one lets
+/// the small ones pass a large one.
+const COMPILATIONS: usize = 2;
 
 /// A compiled component: immutable, shared by its clones, known by its digest.
 #[derive(Clone)]
@@ -72,6 +78,8 @@ pub(crate) struct Components {
     linker: Linker<State>,
     cache: Cache,
     compiler: Compiler,
+    /// Whose turn it is to compile.
+    turns: Semaphore,
     loaded: Mutex<Shelf>,
     /// One lock a digest that is being made ready, so that it is compiled once
     /// although many ask.
@@ -108,6 +116,7 @@ impl Components {
             linker,
             cache,
             compiler,
+            turns: Semaphore::new(COMPILATIONS),
             loaded: Mutex::default(),
             making: Mutex::default(),
         })
@@ -128,24 +137,33 @@ impl Components {
             .ok()
     }
 
-    /// The component of these bytes.
+    /// The component of these bytes, for the invocation of `budget` if there
+    /// is one: its clock stands while they are compiled.
     ///
     /// # Errors
-    /// The compiler refuses them, or we fail.
+    /// The compiler refuses them, or the invocation has had too many compiled,
+    /// or we fail.
     pub(crate) async fn prepare(
         &self,
         source: &[u8],
         name: &str,
+        budget: Option<&Arc<Budget>>,
     ) -> Result<Component, PrepareError> {
         let digest = digest_of(source);
         if let Some(component) = self.find(&digest) {
             return Ok(component);
         }
+        let take = |budget: &Arc<Budget>| budget.take_compilation();
+        let _paused = budget
+            .map(take)
+            .transpose()
+            .map_err(PrepareError::Refused)?;
         let lock = self.lock_of(digest);
         let _made = lock.lock().await;
         if let Some(component) = self.find(&digest) {
             return Ok(component);
         }
+        let _turn = self.turns.acquire().await;
         tracing::info!(target: "mote", program = name, bytes = source.len(), "compiling");
         let manifest = self.compiler.compile(source).await?;
         if manifest.digest != digest {

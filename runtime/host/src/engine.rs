@@ -12,7 +12,7 @@ use crate::error::HostError;
 const EPOCH_TICK: Duration = Duration::from_millis(10);
 /// Stack of wasm code. CPython recurses deeply in C: its own recursion limit
 /// has to come before this one.
-const MAX_WASM_STACK_BYTES: usize = 4 << 20;
+const MAX_WASM_STACK_BYTES: usize = 8 << 20;
 /// Stack of a call as a whole: wasm and the host functions it calls.
 const ASYNC_STACK_BYTES: usize = MAX_WASM_STACK_BYTES + (1 << 20);
 /// Largest pre-initialised memory that is mapped rather than copied at each

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mote_api::{Grants, Limits};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
+use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::compiler::{Compiler, MAX_SOURCE_BYTES};
 use crate::component::{Component, Components};
@@ -46,7 +47,7 @@ struct Shared {
 /// A built-in program, made ready when it is first used.
 struct BuiltIn {
     path: PathBuf,
-    component: OnceCell<Component>,
+    component: OnceLock<Component>,
 }
 
 impl Host {
@@ -70,7 +71,7 @@ impl Host {
                 name,
                 BuiltIn {
                     path,
-                    component: OnceCell::new(),
+                    component: OnceLock::new(),
                 },
             )
         };
@@ -95,7 +96,7 @@ impl Host {
     /// # Errors
     /// The compiler refuses the bytes, or we fail.
     pub async fn prepare(&self, source: &[u8]) -> Result<Component, PrepareError> {
-        self.0.components.prepare(source, "component").await
+        self.0.components.prepare(source, "component", None).await
     }
 
     /// As [`Host::prepare`], for the bytes of a file.
@@ -103,12 +104,20 @@ impl Host {
     /// # Errors
     /// As [`Host::prepare`]; or the file cannot be read.
     pub async fn prepare_file(&self, path: &Path) -> Result<Component, PrepareError> {
+        self.prepare_at(path, None).await
+    }
+
+    async fn prepare_at(
+        &self,
+        path: &Path,
+        budget: Option<&Arc<Budget>>,
+    ) -> Result<Component, PrepareError> {
         let file = File::open(path).map_err(HostError::file("open", path))?;
         let name = path
             .file_stem()
             .unwrap_or(path.as_os_str())
             .to_string_lossy();
-        self.prepare_opened(file, &name).await
+        self.prepare_opened(file, &name, budget).await
     }
 
     /// As [`Host::prepare`], for an open file that `name` tells of.
@@ -116,6 +125,7 @@ impl Host {
         &self,
         file: File,
         name: &str,
+        budget: Option<&Arc<Budget>>,
     ) -> Result<Component, PrepareError> {
         let failed = |action| HostError::file(action, name);
         let components = &self.0.components;
@@ -133,7 +143,7 @@ impl Host {
                 "it is larger than {MAX_SOURCE_BYTES}"
             )));
         }
-        let component = components.prepare(&source, name).await?;
+        let component = components.prepare(&source, name, budget).await?;
         components.cache().stamp(&meta, component.manifest().digest);
         Ok(component)
     }
@@ -148,15 +158,19 @@ impl Host {
     }
 
     /// The built-in program of this name, if there is one.
-    pub(crate) async fn built_in(&self, name: &str) -> Result<Option<Component>, PrepareError> {
+    pub(crate) async fn built_in(
+        &self,
+        name: &str,
+        budget: &Arc<Budget>,
+    ) -> Result<Option<Component>, PrepareError> {
         let Some(BuiltIn { path, component }) = self.0.programs.get(name) else {
             return Ok(None);
         };
-        component
-            .get_or_try_init(|| self.prepare_file(path))
-            .await
-            .cloned()
-            .map(Some)
+        if let Some(component) = component.get() {
+            return Ok(Some(component.clone()));
+        }
+        let prepared = self.prepare_at(path, Some(budget)).await?;
+        Ok(Some(component.get_or_init(|| prepared).clone()))
     }
 
     pub(crate) fn slots(&self) -> &Arc<Semaphore> {

@@ -124,13 +124,6 @@ async fn start(scope: &Scope, stdio: &Stdio, command: Command) -> Result<Child, 
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let scope = child_scope(scope, command.preopens)?;
-    let slot = Arc::clone(scope.host.slots())
-        .try_acquire_owned()
-        .map_err(|_| {
-            Rejection::Limit(
-                "the host has no room for another program; run it again later".to_owned(),
-            )
-        })?;
     let call = Call {
         argv: command.argv,
         env,
@@ -142,7 +135,11 @@ async fn start(scope: &Scope, stdio: &Stdio, command: Command) -> Result<Child, 
         },
     };
     let budget = Arc::clone(&scope.budget);
+    let host = scope.host.clone();
     let instance = scope.launch(call).await?;
+    let slot = Arc::clone(host.slots()).try_acquire_owned().map_err(|_| {
+        Rejection::Limit("the host has no room for another program; run it again later".to_owned())
+    })?;
 
     let (report, status) = watch::channel(None);
     let (kill, killed) = oneshot::channel();

@@ -83,7 +83,11 @@ pub(crate) async fn resolve(
         let component = built_in(scope, "sh", "sh").await?;
         return Ok(Program::built_in(component, words.collect()));
     }
-    match scope.host.prepare_opened(file, name).await {
+    match scope
+        .host
+        .prepare_opened(file, name, Some(&scope.budget))
+        .await
+    {
         Ok(component) => Ok(submitted(component)),
         Err(PrepareError::Refused(reason)) => Err(not_executable(name, reason)),
         Err(PrepareError::Host(error)) => Err(error.into()),
@@ -95,7 +99,7 @@ async fn built_in(scope: &Scope, name: &str, called: &str) -> Result<Component, 
         .iter()
         .find(|(alias, _)| *alias == name)
         .map_or(name, |(_, name)| name);
-    match scope.host.built_in(name).await {
+    match scope.host.built_in(name, &scope.budget).await {
         Ok(Some(component)) => Ok(component),
         Ok(None) => Err(not_found(called)),
         // Ours, so a refusal is our fault too.

@@ -57,10 +57,7 @@ impl Scope {
             component,
             argv,
             cwd: folder,
-        } = {
-            let _paused = self.budget.pause();
-            program::resolve(&self, argv, &cwd).await?
-        };
+        } = program::resolve(&self, argv, &cwd).await?;
         let name = argv.first().map_or("", String::as_str);
         let command = component.admit(name, &self.grants)?;
         let process = self.budget.take_process().map_err(Rejection::Limit)?;

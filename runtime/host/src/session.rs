@@ -123,10 +123,18 @@ impl Session {
             let instance = scope.launch(call).await?;
             CpuTimed::new(instance.run(), Arc::clone(&budget)).await
         };
+        let cancelled = async {
+            cancel.await;
+            budget.close();
+        };
+        let expired = async {
+            budget.expired().await;
+            budget.close();
+        };
         let end = tokio::select! {
             biased;
-            () = cancel => End::Cancelled,
-            () = budget.expired() => End::Deadline,
+            () = cancelled => End::Cancelled,
+            () = expired => End::Deadline,
             ended = work => ended?.of_invocation(&budget),
         };
         // The program is gone; its children go as soon as they give way.
@@ -200,7 +208,8 @@ impl Session {
 
 fn usage(budget: &Budget, started: Instant) -> Usage {
     Usage {
-        wall: started.elapsed(),
+        // As the deadline is counted.
+        wall: started.elapsed().saturating_sub(budget.stood()),
         cpu: budget.cpu(),
         peak_memory_bytes: budget.peak_memory(),
         read_bytes: budget.read_bytes(),

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Bare, Bench, SHELL_LINE, call, native, no_op};
+use common::{Bare, Bench, SHELL_LINE, call, native, native_python, no_op};
 use criterion::{Criterion, criterion_group, criterion_main};
 use mote_api::Invocation;
 use tokio::runtime::Builder;
@@ -50,9 +50,10 @@ fn calls(criterion: &mut Criterion) {
                 .iter(async || call(&session, &invocation).await);
         });
     }
+    let python3 = native_python();
     group.sample_size(20);
     group.bench_function("native python3 -c pass", |b| {
-        b.iter(|| native("python3", &["-c", "pass"]))
+        b.iter(|| native(&python3, &["-c", "pass"]))
     });
     group.finish();
 }

@@ -11,8 +11,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Bare, Bench, SHELL_LINE, call, native, no_op};
-use mote_api::Invocation;
+use common::{Bare, Bench, SHELL_LINE, call, clocked, native, native_python, no_op};
+use mote_api::{Invocation, Limits};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -22,8 +22,10 @@ const CALLS: usize = 2000;
 const PROCESSES: usize = 50;
 /// Sandboxes kept alive at once.
 const SESSIONS: usize = 10_000;
-/// Open files a session needs: its two private folders and the one granted.
-const FILES_PER_SESSION: u64 = 3;
+/// Open files a session needs: its two private folders.
+const FILES_PER_SESSION: u64 = 2;
+/// Open files of the benchmark itself.
+const OTHER_FILES: u64 = 100;
 
 fn main() {
     // `cargo test --benches` asks only whether it runs.
@@ -38,8 +40,9 @@ fn main() {
     };
     row("what", "median", "p99", "");
     row("---", "---", "---", "---");
-    latency(&Bench::new(single()));
+    // First, while this process has no memory to spare.
     density(&Bench::new(single()));
+    latency(&Bench::new(single()));
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let many = Builder::new_multi_thread()
         .worker_threads(cores)
@@ -109,8 +112,9 @@ fn latency(bench: &Bench) {
     let python = Invocation::new(["python3", "-c", "pass"]);
     let ours = of_userland(bench, "`python3 -c pass`, fresh interpreter", &python);
     let mut sample = Sample(Vec::new());
+    let python3 = native_python();
     for _ in 0..PROCESSES {
-        timed(&mut sample, || native("python3", &["-c", "pass"]));
+        timed(&mut sample, || native(&python3, &["-c", "pass"]));
     }
     sample.print("native `python3 -c pass`, a process", |m| {
         times(m, ours, "Mote's")
@@ -135,19 +139,25 @@ fn times(this: Duration, that: Duration, whose: &str) -> String {
 
 /// Memory of sandboxes that are alive, each with files and a call behind it.
 fn density(bench: &Bench) {
-    let wanted = SESSIONS as u64 * FILES_PER_SESSION + 1000;
+    let wanted = SESSIONS as u64 * FILES_PER_SESSION + OTHER_FILES;
     let sessions = match raise_open_files(wanted) {
         Ok(()) => SESSIONS,
-        Err(most) => usize::try_from((most - 1000) / FILES_PER_SESSION).unwrap_or(SESSIONS),
+        Err(most) => usize::try_from((most - OTHER_FILES) / FILES_PER_SESSION).unwrap_or(SESSIONS),
     };
-    let no_op = no_op();
-    bench.runtime.block_on(call(&bench.session(), &no_op));
+    let nothing = Invocation::shell(":");
+    let session = || {
+        bench
+            .host
+            .session(clocked(), Limits::default())
+            .expect("a session")
+    };
+    bench.runtime.block_on(call(&session(), &nothing));
     let before = resident_bytes();
     let started = Instant::now();
     let alive: Vec<_> = (0..sessions)
         .map(|_| {
-            let session = bench.session();
-            bench.runtime.block_on(call(&session, &no_op));
+            let session = session();
+            bench.runtime.block_on(call(&session, &nothing));
             session
         })
         .collect();
@@ -155,7 +165,7 @@ fn density(bench: &Bench) {
     let grown = resident_bytes().saturating_sub(before);
     row(
         &format!("{} sandboxes alive, each after a call", alive.len()),
-        &format!("{} KiB each", grown.div_ceil(1024) / sessions as u64),
+        &format!("{:.1} KiB each", grown as f64 / 1024.0 / sessions as f64),
         "",
         &format!(
             "{} MiB in all, opened and called in {each:.1?} each",
@@ -164,15 +174,23 @@ fn density(bench: &Bench) {
     );
 }
 
-/// The most files there can be, if that is fewer than wanted.
+/// The most files there can be, if that is fewer than wanted: only root may
+/// go over the hard limit.
 fn raise_open_files(wanted: u64) -> Result<(), u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;
     let most = maximum.unwrap_or(u64::MAX);
-    let current = Some(wanted.min(most));
-    setrlimit(Resource::Nofile, Rlimit { current, maximum })
-        .expect("a lower limit than the maximum");
-    if most < wanted { Err(most) } else { Ok(()) }
+    let limit = |current: u64, maximum| Rlimit {
+        current: Some(current),
+        maximum,
+    };
+    if most >= wanted || setrlimit(Resource::Nofile, limit(wanted, Some(wanted))).is_ok() {
+        let raised = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, limit(wanted, raised)).expect("a limit below the hard one");
+        return Ok(());
+    }
+    setrlimit(Resource::Nofile, limit(most, maximum)).expect("the hard limit");
+    Err(most)
 }
 
 fn resident_bytes() -> u64 {

@@ -392,6 +392,7 @@ mod tests {
                 .is_err_and(|e| e.contains("(processes)"))
         );
         drop(first);
+        drop(budget.take_process().ok().unwrap());
         assert!(budget.take_process().is_err_and(|e| e.contains("(spawns)")));
     }
 

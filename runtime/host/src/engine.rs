@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
 
 use crate::error::HostError;
 
@@ -31,9 +33,9 @@ const TABLE_ELEMENTS: usize = 50_000;
 const INSTANCE_BYTES: usize = 4 << 20;
 /// Memory of a finished instance kept for the next, zeroed by hand: cheaper
 /// than giving it back to the kernel and faulting it in again.
-const KEEP_RESIDENT_BYTES: usize = 256 << 10;
+const KEEP_RESIDENT_BYTES: usize = 512 << 10;
 /// Table memory kept in the same way.
-const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+const TABLE_KEEP_RESIDENT_BYTES: usize = 8 << 10;
 
 /// What decides the native code: shared by the side that compiles and the
 /// side that runs, or the code would not load.
@@ -97,6 +99,7 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
         .max_core_instance_size(INSTANCE_BYTES)
         .max_memories_per_module(MEMORIES_PER_COMPONENT)
         .max_tables_per_module(TABLES_PER_COMPONENT)
+        .pagemap_scan(Enabled::Auto)
         .table_elements(TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);

@@ -70,16 +70,16 @@ impl Bench {
             host: folders::BUILT_PROBES.into(),
             access: Access::ReadOnly,
         };
-        let grants = [
-            Grant::Preopen(probes),
-            Grant::Clock(Clock::Real),
-            Grant::Random(Random::Real),
-        ];
-        let grants = Grants::of(grants).expect("grants");
+        let grants = clocked().with(Grant::Preopen(probes)).expect("grants");
         self.host
             .session(grants, Limits::default())
             .expect("a session")
     }
+}
+
+/// What the userland needs: the time and random bytes.
+pub fn clocked() -> Grants {
+    Grants::of([Grant::Clock(Clock::Real), Grant::Random(Random::Real)]).expect("grants")
 }
 
 /// One call that has to succeed; returns what it printed.
@@ -170,6 +170,16 @@ pub fn native(program: &str, args: &[&str]) {
         status.is_ok_and(|status| status.success()),
         "{program} failed"
     );
+}
+
+/// The machine's Python itself: what is on the path may be a script that
+/// looks for it.
+pub fn native_python() -> String {
+    let found = Command::new("python3")
+        .args(["-c", "import sys; print(sys.executable)"])
+        .output();
+    let path = found.expect("python3").stdout;
+    String::from_utf8_lossy(&path).trim().to_owned()
 }
 
 /// Cargo's target folder: this program is in `<target>/release/deps`.

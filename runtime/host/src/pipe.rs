@@ -18,6 +18,8 @@ pub const PIPE_BYTES: usize = 64 * 1024;
 #[derive(Default)]
 struct State {
     bytes: VecDeque<u8>,
+    /// A reader has found the pipe empty since it was last written to.
+    wanted: bool,
     writers_gone: bool,
     readers_gone: bool,
 }
@@ -27,7 +29,7 @@ struct Shared {
     state: Mutex<State>,
     /// Something to read, or end-of-file.
     readable: Notify,
-    /// Room to write, or nobody to read.
+    /// Room to write, a wish for more, or nobody to read.
     writable: Notify,
 }
 
@@ -87,7 +89,10 @@ impl PipeWriter {
 
     /// Appends bytes for which there is room.
     fn push(&self, bytes: &[u8]) {
-        self.0.0.state().bytes.extend(bytes);
+        let mut state = self.0.0.state();
+        state.bytes.extend(bytes);
+        state.wanted = false;
+        drop(state);
         self.0.0.readable.notify_waiters();
     }
 
@@ -117,6 +122,27 @@ impl PipeWriter {
         Ok(())
     }
 
+    /// Waits until a reader has found the pipe empty since the last write: who
+    /// takes the bytes from others can leave there what nobody asks for.
+    ///
+    /// # Errors
+    /// `BrokenPipe` once nobody reads any more.
+    pub async fn wanted(&self) -> std::io::Result<()> {
+        loop {
+            let notified = self.0.0.writable.notified();
+            {
+                let state = self.0.0.state();
+                if state.readers_gone {
+                    return Err(std::io::ErrorKind::BrokenPipe.into());
+                }
+                if state.wanted {
+                    return Ok(());
+                }
+            }
+            notified.await;
+        }
+    }
+
     /// Waits until nobody reads any more.
     pub async fn closed(&self) {
         loop {
@@ -137,6 +163,7 @@ impl PipeReader {
         if state.bytes.is_empty() && state.writers_gone {
             return None;
         }
+        state.wanted |= state.bytes.is_empty();
         let size = size.min(state.bytes.len());
         let bytes = state.bytes.drain(..size).collect();
         drop(state);
@@ -149,11 +176,13 @@ impl PipeReader {
         loop {
             let notified = self.0.0.readable.notified();
             {
-                let state = self.0.0.state();
+                let mut state = self.0.0.state();
                 if !state.bytes.is_empty() || state.writers_gone {
                     return;
                 }
+                state.wanted = true;
             }
+            self.0.0.writable.notify_waiters();
             notified.await;
         }
     }
@@ -214,6 +243,9 @@ impl OutputStream for PipeWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     #[tokio::test]
@@ -249,6 +281,37 @@ mod tests {
         writer.closed().await;
         let error = writer.write_all(b"x").await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    }
+
+    fn done_at_once(future: impl Future) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        pin!(future).poll(&mut context).is_ready()
+    }
+
+    #[tokio::test]
+    async fn bytes_are_wanted_once_a_reader_finds_none() {
+        let (writer, mut reader) = pipe();
+        assert!(!done_at_once(writer.wanted()));
+        assert!(!done_at_once(reader.ready()));
+        writer.wanted().await.unwrap();
+
+        writer.write_all(b"ab").await.unwrap();
+        assert_eq!(InputStream::read(&mut reader, 2).unwrap(), "ab");
+        assert!(!done_at_once(writer.wanted()), "nobody asked for more");
+        assert_eq!(InputStream::read(&mut reader, 2).unwrap(), "");
+        writer.wanted().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_waits_hears_of_a_wish_and_of_the_readers_end() {
+        let (writer, reader) = pipe();
+        let wish = tokio::join!(writer.wanted(), async {
+            assert!(!done_at_once(reader.read()));
+        });
+        wish.0.unwrap();
+        writer.write_all(b"x").await.unwrap();
+        let end = tokio::join!(writer.wanted(), async { drop(reader) });
+        assert_eq!(end.0.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -88,7 +88,9 @@ pub(crate) fn captured(interactive: bool) -> Result<(Streams, [Capture; 2]), Fai
     Ok((streams, kept))
 }
 
-/// Our stdin, unless it is a terminal at which nobody expects to be asked.
+/// Our stdin, unless it is a terminal at which nobody expects to be asked. It
+/// is read only when the guest asks for more than it has: what a program leaves
+/// is for whoever has the same stdin next, as in a shell's loop.
 fn stdin(interactive: bool) -> Result<Input, Failure> {
     let mut from = std::io::stdin();
     if from.is_terminal() && !interactive {
@@ -98,8 +100,12 @@ fn stdin(interactive: bool) -> Result<Input, Failure> {
     let runtime = Handle::current();
     spawn("stdin", move || {
         let mut buffer = vec![0; PIPE_BYTES];
-        // An error reads as the end of the input, as it does in a shell's pipe.
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
+        while runtime.block_on(writer.wanted()).is_ok() {
+            // An error reads as the end of the input, as it does in a shell's
+            // pipe.
+            let Ok(count @ 1..) = from.read(&mut buffer) else {
+                break;
+            };
             let bytes = buffer.get(..count).unwrap_or_default();
             if runtime.block_on(writer.write_all(bytes)).is_err() {
                 break;

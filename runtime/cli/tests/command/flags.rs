@@ -343,3 +343,29 @@ fn input_that_never_ends_holds_nothing_up() {
     assert_eq!(finish(child, b"").ok(), "done\n");
     drop(open);
 }
+
+#[test]
+fn a_program_that_reads_no_input_leaves_all_of_it_to_who_comes_next() {
+    for (flags, argv) in [
+        (&[][..], &["echo done"][..]),
+        (&["--json"], &["echo done"]),
+        (&[], &["python3", "-c", "print('done')"]),
+        (&[], &["js", "-e", "console.log('done')"]),
+    ] {
+        let (mut shared, mut feed) = std::io::pipe().unwrap();
+        feed.write_all(b"one\ntwo\n").unwrap();
+        drop(feed);
+        let mote = Mote::new();
+        let mut command = mote.command();
+        command.args(flags).arg("--").args(argv);
+        command
+            .stdin(shared.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let said = finish(command.spawn().unwrap(), b"").ok();
+        assert!(said.contains("done"), "{said}");
+        let mut left = String::new();
+        shared.read_to_string(&mut left).unwrap();
+        assert_eq!(left, "one\ntwo\n", "{argv:?}");
+    }
+}

@@ -79,7 +79,10 @@ impl From<OpenError> for Failure {
             OpenError::Grant(error) => Self::Usage(vec![error.to_string()]),
             OpenError::Limits(error) => Self::Usage(vec![error.to_string()]),
             OpenError::Host(error) => error.into(),
-            error @ OpenError::Preopen { .. } => Self::Host(error.into()),
+            error @ OpenError::Overlap { .. } => Self::Usage(vec![error.to_string()]),
+            error @ (OpenError::Preopen { .. } | OpenError::Cache { .. }) => {
+                Self::Host(error.into())
+            }
         }
     }
 }

@@ -94,6 +94,17 @@ impl Budget {
         Ok(Pause(Arc::clone(self)))
     }
 
+    /// Waits until the clock runs.
+    pub(crate) async fn running(&self) {
+        loop {
+            let moved = self.moved.notified();
+            if self.deadline().pauses == 0 {
+                return;
+            }
+            moved.await;
+        }
+    }
+
     /// How long the clock has stood so far.
     pub(crate) fn stood(&self) -> Duration {
         MAX_PAUSE - self.deadline().allowance

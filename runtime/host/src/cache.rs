@@ -87,6 +87,9 @@ impl Cache {
             .mode(0o700)
             .create(&folder)
             .map_err(HostError::file("create", &folder))?;
+        for folder in folder.ancestors().take(2) {
+            check_owner(folder).map_err(HostError::file("trust", folder))?;
+        }
         Ok(Self {
             folder,
             stamps: Mutex::default(),
@@ -122,7 +125,7 @@ impl Cache {
         }
         let whole = hash_file(path).is_ok_and(|found| found == hash);
         if whole {
-            self.stamp(&meta, expected);
+            self.stamp(&meta, expected, true);
         }
         whole
     }
@@ -161,8 +164,9 @@ impl Cache {
     }
 
     /// Remembers the digest of the bytes of a file that was like this before
-    /// they were read. Failing to is no error: it is taken again next time.
-    pub(crate) fn stamp(&self, meta: &fs::Metadata, digest: Digest) {
+    /// they were read: for this process, or with `keep` for those to come,
+    /// which takes a file. Failing to is no error: it is taken again next time.
+    pub(crate) fn stamp(&self, meta: &fs::Metadata, digest: Digest, keep: bool) {
         let (key, stamp) = ((meta.dev(), meta.ino()), Stamp::of(meta, digest));
         // The file system's clock may tick too slowly to tell a change right
         // after this from the state before.
@@ -173,7 +177,7 @@ impl Cache {
         {
             return;
         }
-        if let Err(error) = write_json(&self.stamp_path(key), &stamp) {
+        if keep && let Err(error) = write_json(&self.stamp_path(key), &stamp) {
             tracing::debug!(%error, "digest not remembered");
         }
         self.remember(key, stamp);
@@ -214,6 +218,18 @@ impl Stamp {
             digest,
         }
     }
+}
+
+/// Whoever can write here decides what runs here.
+fn check_owner(folder: &Path) -> io::Result<()> {
+    let meta = fs::metadata(folder)?;
+    let writable_by_others = meta.mode() & 0o022 != 0;
+    if meta.uid() == rustix::process::geteuid().as_raw() && !writable_by_others {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "others than this user may write there; remove it, or keep the cache elsewhere",
+    ))
 }
 
 fn hash_file(path: &Path) -> io::Result<blake3::Hash> {
@@ -306,6 +322,15 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_others_can_write_is_not_trusted() {
+        use std::os::unix::fs::PermissionsExt;
+        let (folder, cache) = filled();
+        let shared = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&cache.folder, shared).unwrap();
+        assert!(Cache::open(folder.path()).is_err());
+    }
+
+    #[test]
     fn a_record_cannot_point_elsewhere() {
         let (folder, cache) = filled();
         let outside = folder.path().join("outside.code");
@@ -340,7 +365,7 @@ mod tests {
         let path = folder.path().join("tool.wasm");
         fs::write(&path, b"one").unwrap();
         let meta = fs::metadata(&path).unwrap();
-        cache.stamp(&meta, manifest().digest);
+        cache.stamp(&meta, manifest().digest, true);
         assert_eq!(cache.stamped(&meta), None);
     }
 }

@@ -89,6 +89,28 @@ pub enum OpenError {
         /// Why it failed.
         source: io::Error,
     },
+    /// A directory is granted for reading and lies in one granted for writing.
+    #[error(
+        "failed to grant {} for reading only: it lies in {}, which may be written; grant a folder outside of it, or leave the grant out",
+        read.display(), write.display()
+    )]
+    Overlap {
+        /// What is to be read.
+        read: PathBuf,
+        /// What may be written.
+        write: PathBuf,
+    },
+    /// A directory may not be granted for writing.
+    #[error(
+        "failed to grant {} for writing: what mote compiled is kept in {}, where no guest may write; grant a folder beside it, or keep the cache elsewhere",
+        host.display(), cache.display()
+    )]
+    Cache {
+        /// The directory on the host.
+        host: PathBuf,
+        /// The code cache.
+        cache: PathBuf,
+    },
     /// We failed.
     #[error(transparent)]
     Host(#[from] HostError),

@@ -9,6 +9,7 @@
 
 mod descriptor;
 mod ledger;
+mod listing;
 mod overflow;
 mod stream;
 

@@ -16,6 +16,7 @@ use crate::compiler::{Compiler, MAX_SOURCE_BYTES};
 use crate::component::{Component, Components};
 use crate::engine::running_engine;
 use crate::error::{HostError, OpenError, PrepareError};
+use crate::guard::Guard;
 use crate::session::Session;
 
 /// What a host needs to know.
@@ -42,6 +43,7 @@ struct Shared {
     programs: BTreeMap<String, BuiltIn>,
     slots: Arc<Semaphore>,
     scratch: PathBuf,
+    guard: Guard,
 }
 
 /// A built-in program, made ready when it is first used.
@@ -64,7 +66,8 @@ impl Host {
             slots,
         } = config;
         let engine = running_engine(slots)?;
-        let cache = Cache::open(&cache)?;
+        let folder = cache;
+        let cache = Cache::open(&folder)?;
         std::fs::create_dir_all(&scratch).map_err(HostError::file("create", &scratch))?;
         let built_in = |(name, path)| {
             (
@@ -80,6 +83,7 @@ impl Host {
             programs: programs.into_iter().map(built_in).collect(),
             slots: Arc::new(Semaphore::new(slots as usize)),
             scratch,
+            guard: Guard::new(&folder)?,
         })))
     }
 
@@ -117,15 +121,18 @@ impl Host {
             .file_stem()
             .unwrap_or(path.as_os_str())
             .to_string_lossy();
-        self.prepare_opened(file, &name, budget).await
+        self.prepare_opened(file, &name, budget, true).await
     }
 
-    /// As [`Host::prepare`], for an open file that `name` tells of.
+    /// As [`Host::prepare`], for an open file that `name` tells of. With
+    /// `keep`, other processes will know it again too: not for files of
+    /// guests, who could fill the cache with names.
     pub(crate) async fn prepare_opened(
         &self,
         file: File,
         name: &str,
         budget: Option<&Arc<Budget>>,
+        keep: bool,
     ) -> Result<Component, PrepareError> {
         let failed = |action| HostError::file(action, name);
         let components = &self.0.components;
@@ -144,7 +151,9 @@ impl Host {
             )));
         }
         let component = components.prepare(&source, name, budget).await?;
-        components.cache().stamp(&meta, component.manifest().digest);
+        components
+            .cache()
+            .stamp(&meta, component.manifest().digest, keep);
         Ok(component)
     }
 
@@ -171,6 +180,10 @@ impl Host {
         }
         let prepared = self.prepare_at(path, Some(budget)).await?;
         Ok(Some(component.get_or_init(|| prepared).clone()))
+    }
+
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.0.guard
     }
 
     pub(crate) fn slots(&self) -> &Arc<Semaphore> {

@@ -1,5 +1,7 @@
 //! One Store and one instantiation, for one run, then gone.
 
+use std::sync::Arc;
+
 use mote_api::{End, Rejection};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::p2::bindings::CommandPre;
@@ -151,10 +153,16 @@ impl Instance {
         // the guest gives way: to its deadline, to its caller's cancelling
         // and to the other guests of this thread.
         store.set_epoch_deadline(TICKS_PER_SLICE);
-        store.epoch_deadline_callback(|_| {
+        store.epoch_deadline_callback(|context| {
+            let budget = Arc::clone(&context.data().scope.budget);
+            let give_way = async move {
+                tokio::task::yield_now().await;
+                // While the clock stands, so does the guest.
+                budget.running().await;
+            };
             Ok(UpdateDeadline::YieldCustom(
                 TICKS_PER_SLICE,
-                Box::pin(tokio::task::yield_now()),
+                Box::pin(give_way),
             ))
         });
         Self {

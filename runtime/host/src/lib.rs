@@ -23,6 +23,7 @@ mod cpu;
 mod engine;
 mod error;
 mod files;
+mod guard;
 mod host;
 mod instance;
 mod limiter;

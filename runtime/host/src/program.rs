@@ -85,7 +85,7 @@ pub(crate) async fn resolve(
     }
     match scope
         .host
-        .prepare_opened(file, name, Some(&scope.budget))
+        .prepare_opened(file, name, Some(&scope.budget), false)
         .await
     {
         Ok(component) => Ok(submitted(component)),

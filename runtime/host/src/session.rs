@@ -16,6 +16,7 @@ use crate::capability;
 use crate::cpu::CpuTimed;
 use crate::error::{HostError, OpenError, RunError};
 use crate::files::{Ledger, OpenDir};
+use crate::guard;
 use crate::host::Host;
 use crate::scope::{Call, Scope};
 use crate::spill::{self, Spilled};
@@ -47,6 +48,11 @@ pub struct Session {
 impl Session {
     pub(crate) fn open(host: Host, grants: Grants, limits: Limits) -> Result<Self, OpenError> {
         limits.check()?;
+        let preopens: Vec<&Preopen> = grants.preopens().collect();
+        preopens
+            .iter()
+            .try_for_each(|preopen| host.guard().check(preopen))?;
+        let aliased = guard::check_overlap(&preopens)?;
         let mut dirs = grants
             .preopens()
             .map(capability::open)
@@ -65,7 +71,7 @@ impl Session {
                 dirs.push(make_private(scratch, guest)?);
             }
         }
-        let ledger = Ledger::new(&limits, 0, 0);
+        let ledger = Ledger::new(&limits, aliased);
         Ok(Self {
             host,
             grants: Arc::new(grants),

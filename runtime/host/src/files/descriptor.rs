@@ -18,6 +18,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::FilesView;
 use super::ledger::{FileId, Full, Held, Removed};
+use super::listing::Listing;
 use super::stream::{self, Position, Reader, Writer};
 
 type Fd = Resource<Descriptor>;
@@ -76,21 +77,36 @@ impl FilesView<'_> {
             Ok(stat) => stat,
             Err(_) => return Ok(None),
         };
+        let mut links = stat.link_count;
         let id = match stat.type_ {
-            // What cannot be opened is held by nobody.
-            DescriptorType::RegularFile => self.identity(fd, path).unwrap_or_default(),
-            _ => Default::default(),
+            DescriptorType::RegularFile => self.identity(fd, path).unwrap_or_else(|_| {
+                // It may be held, and its bytes not free when it goes: they
+                // stay booked, which denies and does not grant.
+                links = u64::MAX;
+                FileId::default()
+            }),
+            _ => FileId::default(),
         };
         let size = if stat.type_ == DescriptorType::RegularFile {
             stat.size
         } else {
             0
         };
-        Ok(Some(Removed {
-            id,
-            links: stat.link_count,
-            size,
-        }))
+        Ok(Some(Removed { id, links, size }))
+    }
+
+    /// Whether two names stand for the same thing.
+    fn is_same(&mut self, fd: &Fd, path: &str, other_fd: &Fd, other_path: &str) -> bool {
+        let mut hash = |fd: &Fd, path: &str| {
+            let flags = PathFlags::empty();
+            now(self
+                .inner()
+                .metadata_hash_at(borrow(fd), flags, path.to_owned()))
+        };
+        match (hash(fd, path), hash(other_fd, other_path)) {
+            (Ok(a), Ok(b)) => (a.lower, a.upper) == (b.lower, b.upper),
+            _ => false,
+        }
     }
 
     /// Device and inode of a regular file.
@@ -200,7 +216,7 @@ impl FilesView<'_> {
         let Descriptor::File(file) = self.table.get(fd)? else {
             return Ok(());
         };
-        if file.perms == FsPerms::ReadWrite {
+        if self.files.ledger.cares(file.perms) {
             let held = self
                 .files
                 .ledger
@@ -383,24 +399,9 @@ impl HostDescriptor for FilesView<'_> {
     ) -> FsResult<()> {
         self.count();
         let target = borrow(&new_fd);
-        let source = if self.writable(&fd)? {
-            self.named(&fd, &old_path)?
-        } else {
-            None
-        };
-        let replaced = if self.writable(&target)? {
-            self.named(&target, &new_path)?
-        } else {
-            None
-        };
-        // Two names of one file: POSIX renames nothing.
-        let same = |a: &Removed, b: &Removed| a.id == b.id && a.id != FileId::default();
-        if let (Some(a), Some(b)) = (&source, &replaced)
-            && same(a, b)
-        {
-            return now(self.inner().rename_at(fd, old_path, new_fd, new_path));
-        }
-        if replaced.is_none() {
+        // Two names of one file, or one name twice: POSIX renames nothing.
+        let unchanged = self.is_same(&fd, &old_path, &target, &new_path);
+        if unchanged || !self.writable(&target)? || self.named(&target, &new_path)?.is_none() {
             return now(self.inner().rename_at(fd, old_path, new_fd, new_path));
         }
         self.remove(&target, &new_path.clone(), |view| {
@@ -463,7 +464,11 @@ impl HostDescriptor for FilesView<'_> {
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         self.count();
-        self.inner().read_directory(fd).await
+        let Descriptor::Dir(dir) = self.table.get(&fd)? else {
+            return Err(ErrorCode::NotDirectory.into());
+        };
+        let listing = Listing::open(&dir.dir, &self.files.budget)?;
+        Ok(listing.push(self.table).map_err(FsError::trap)?)
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
@@ -510,10 +515,10 @@ impl HostDirectoryEntryStream for FilesView<'_> {
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        self.inner().read_directory_entry(stream).await
+        Listing::behind(self.table, &stream)?.next()
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.inner(), stream)
+        Listing::delete(self.table, &stream)
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mote_api::Limits;
+use wasmtime_wasi::FsPerms;
 
 /// Which file: device and inode.
 pub(super) type FileId = (u64, u64);
@@ -21,6 +22,7 @@ pub(super) type FileId = (u64, u64);
 pub(crate) struct Ledger {
     max_bytes: i128,
     max_entries: i128,
+    aliased: bool,
     account: Mutex<Account>,
 }
 
@@ -45,18 +47,20 @@ struct Hold {
 pub(super) struct Full;
 
 impl Ledger {
-    /// A ledger for folders that hold `bytes` in `entries` already.
-    pub(crate) fn new(limits: &Limits, bytes: u64, entries: u64) -> Arc<Self> {
-        let account = Account {
-            bytes: bytes.into(),
-            entries: entries.into(),
-            held: HashMap::new(),
-        };
+    /// A ledger for folders as they are. Where they are `aliased`, a file that
+    /// is open to be read may be deleted by another of its names.
+    pub(crate) fn new(limits: &Limits, aliased: bool) -> Arc<Self> {
         Arc::new(Self {
             max_bytes: limits.disk.as_u64().into(),
             max_entries: limits.disk_entries.into(),
-            account: Mutex::new(account),
+            aliased,
+            account: Mutex::default(),
         })
+    }
+
+    /// Whether a file opened with these rights has to be held.
+    pub(super) fn cares(&self, perms: FsPerms) -> bool {
+        perms == FsPerms::ReadWrite || self.aliased
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
@@ -192,7 +196,7 @@ mod tests {
             disk_entries: entries,
             ..Limits::default()
         };
-        Ledger::new(&limits, 0, 0)
+        Ledger::new(&limits, false)
     }
 
     fn booked(ledger: &Ledger) -> (i128, i128) {

@@ -11,6 +11,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+mod bounds;
 mod cache;
 mod faults;
 mod flags;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use mote_api::{End, Limits, Outcome};
 use serde_json::Value;
 
-use crate::failure::{Failure, say};
+use crate::failure::Failure;
 
 /// Bytes on stdout. That nobody reads them is an end, not an error.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
@@ -28,12 +28,10 @@ pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
     print(&text)
 }
 
-/// Says on stderr why a guest did not end by itself, and what to do.
-pub(crate) fn hint(outcome: &Outcome, limits: &Limits) {
-    let hint = outcome.hint.clone().or_else(|| outcome.end.hint());
-    if let Some(hint) = hint {
-        say(&format!("{hint}{}", option(&outcome.end, limits)));
-    }
+/// Why a guest did not end by itself, and what to do.
+pub(crate) fn hint(outcome: &Outcome, limits: &Limits) -> Option<String> {
+    let hint = outcome.hint.clone().or_else(|| outcome.end.hint())?;
+    Some(format!("{hint}{}", option(&outcome.end, limits)))
 }
 
 /// Which option sets the limit that was hit, and to what it is set.
@@ -56,12 +54,8 @@ fn option(end: &End, limits: &Limits) -> String {
     format!(" ({flag} is {value})")
 }
 
-/// The line of `--usage` on stderr.
-pub(crate) fn usage(outcome: &Outcome) {
-    say(&usage_line(outcome));
-}
-
-fn usage_line(outcome: &Outcome) -> String {
+/// What `--usage` says.
+pub(crate) fn usage(outcome: &Outcome) -> String {
     let usage = &outcome.usage;
     let ended = match outcome.end {
         End::Exited { code } => format!("exit {code}"),
@@ -140,7 +134,7 @@ mod tests {
     #[test]
     fn usage_is_one_line_in_units_of_people() {
         assert_eq!(
-            usage_line(&ended(End::Exited { code: 0 })),
+            usage(&ended(End::Exited { code: 0 })),
             "exit 0, wall 12.3 ms, cpu 980 µs, memory 22.9 MiB, read 1.50 KiB, written 0 B"
         );
     }
@@ -152,7 +146,7 @@ mod tests {
             capability: Capability::Sockets,
             count: 2,
         });
-        let line = usage_line(&outcome);
+        let line = usage(&outcome);
         assert!(line.starts_with("exit 124 (deadline), "), "{line}");
         assert!(line.ends_with(", refused sockets 2×"), "{line}");
     }

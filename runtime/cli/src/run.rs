@@ -2,12 +2,12 @@
 
 use std::future::Future;
 
-use mote_api::Outcome;
+use mote_api::{End, Outcome};
 use mote_host::{Compiler, Host, HostConfig, RunError, Session, Streams};
 
 use crate::args::{PlacesArgs, RunArgs};
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 use crate::stop::{self, Stop};
 use crate::{json, log, paths, report, streams};
 
@@ -40,16 +40,27 @@ async fn invoke(config: &Config, places: &PlacesArgs, stop: &Stop) -> Result<u8,
 async fn passed_through(config: &Config, session: &Session, stop: &Stop) -> Result<u8, Failure> {
     let (streams, pumps) = streams::pass_through(config.interactive, stop)?;
     let result = until_stopped(config, session, streams, stop).await;
-    pumps.drained().await;
+    let cut_short = matches!(&result, Ok(outcome) if outcome.end == End::Deadline);
+    stop.last_output(cut_short, pumps.drained()).await;
     let outcome = result?;
     if let Some(failure @ (Failure::BrokenPipe | Failure::Host(_))) = stop.failure() {
         return Err(failure);
     }
-    report::hint(&outcome, &config.limits);
-    if config.usage {
-        report::usage(&outcome);
-    }
+    let hint = report::hint(&outcome, &config.limits);
+    let usage = config.usage.then(|| report::usage(&outcome));
+    let words = hint.into_iter().chain(usage).collect();
+    stop.last_output(cut_short, say_all(words)).await;
     exit_code(&outcome, stop)
+}
+
+/// Says lines on stderr, which may block for ever: on a thread of their own.
+async fn say_all(lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    let said = tokio::task::spawn_blocking(move || lines.iter().for_each(|line| say(line)));
+    // `say` does not panic; if it did, there is nobody to tell.
+    let _ = said.await;
 }
 
 async fn captured(config: &Config, session: &Session, stop: &Stop) -> Result<u8, Failure> {
@@ -64,7 +75,7 @@ async fn captured(config: &Config, session: &Session, stop: &Stop) -> Result<u8,
     };
     report::print_json(&json::outcome(&outcome, kept)?)?;
     if config.usage {
-        report::usage(&outcome);
+        say(&report::usage(&outcome));
     }
     exit_code(&outcome, stop)
 }

@@ -1,13 +1,19 @@
 //! What can end a call from outside: a signal, or output nobody takes.
 
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::failure::Failure;
+
+/// How long last output may take once a call is to end. A reader that lives
+/// takes what a pipe holds in far less; one that stalls must not keep us.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
 
 /// Why a call is to end before its time.
 #[derive(Debug)]
@@ -33,8 +39,7 @@ impl Stop {
     /// Asks for the end. Only the first cause counts.
     pub(crate) fn ask(&self, cause: Cause) {
         if self.0.cause.set(cause).is_ok() {
-            // Kept for one who waits later; only one does.
-            self.0.set.notify_one();
+            self.0.set.notify_waiters();
         }
     }
 
@@ -46,9 +51,26 @@ impl Stop {
         self.ask(Cause::Signal(number));
     }
 
-    /// Waits until the end is asked for.
+    /// Waits until the end is asked for, if that was not yet.
     pub(crate) async fn asked(&self) {
-        self.0.set.notified().await;
+        let notified = self.0.set.notified();
+        if self.0.cause.get().is_none() {
+            notified.await;
+        }
+    }
+
+    /// Waits for the last output to be written; only for [`LAST_OUTPUT`] where
+    /// the program was `cut_short`, and once the end is asked for.
+    pub(crate) async fn last_output(&self, cut_short: bool, output: impl Future<Output = ()>) {
+        let mut output = pin!(output);
+        if !cut_short {
+            tokio::select! {
+                () = &mut output => return,
+                () = self.asked() => {}
+            }
+        }
+        // What is not taken by then is lost.
+        let _ = tokio::time::timeout(LAST_OUTPUT, output).await;
     }
 
     /// Waits until somebody loses patience.
@@ -150,6 +172,15 @@ mod tests {
         stop.ask(Cause::Output(io::ErrorKind::BrokenPipe.into()));
         stop.asked().await;
         assert!(matches!(stop.failure(), Some(Failure::Signal(15))));
+    }
+
+    #[tokio::test]
+    async fn output_that_nobody_takes_is_given_up_once_the_end_is_asked_for() {
+        let stop = Stop::default();
+        stop.last_output(true, std::future::pending()).await;
+        let asks = async { stop.ask(Cause::Signal(15)) };
+        tokio::join!(stop.last_output(false, std::future::pending()), asks);
+        stop.last_output(false, std::future::pending()).await;
     }
 
     #[test]

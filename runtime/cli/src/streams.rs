@@ -132,7 +132,7 @@ fn pump<W: Write>(
                 break;
             }
         }
-        // Nobody waits any more where a second signal ended the wait.
+        // Nobody waits any more where the last output was given up.
         let _ = done.send(reader);
     })?;
     Ok(Drained(drained))

@@ -11,7 +11,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Mote, files_below, finish, mote, output, shared_cache};
+use crate::harness::{Mote, code, files_below, finish, mote, output, shared_cache};
 
 /// A program that says it runs, and then runs until it is ended.
 const ENDLESS: [&str; 3] = ["js", "-e", "console.log('on'); for (;;);"];
@@ -173,18 +173,47 @@ fn a_killed_mote_leaves_no_compiler_and_no_half_written_code() {
     assert_eq!(files_below(cache.path()), Vec::<PathBuf>::new());
 }
 
+/// Prints for ever; nobody reads more than the first line, so that the pipe is
+/// full now or soon.
+const FLOOD: [&str; 3] = ["js", "-e", "for (;;) console.log('on')"];
+
 #[test]
-fn signals_end_mote_even_while_nobody_takes_its_output() {
+fn one_signal_ends_mote_even_while_nobody_takes_its_output() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mote = Mote::new();
+        let mut child = running(&mote, &FLOOD);
+        send(&child, signal);
+        assert_eq!(code(child.wait().unwrap()), status);
+        assert_eq!(mote.left_behind(), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn the_deadline_ends_mote_even_while_nobody_takes_its_output() {
+    let mote = Mote::new().flag("--timeout").flag("1s");
+    let mut child = running(&mote, &FLOOD);
+    assert_eq!(code(child.wait().unwrap()), 124);
+    // The same where the hint cannot be said either.
+    let (_stalled, writer) = std::io::pipe().unwrap();
+    let mut command = mote.command();
+    command.arg("--usage").arg("--").args(FLOOD);
+    command.stdin(Stdio::null());
+    command.stdout(writer.try_clone().unwrap()).stderr(writer);
+    assert_eq!(code(command.status().unwrap()), 124);
+    assert_eq!(mote.left_behind(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn one_signal_ends_the_wait_for_a_reader_after_the_program_has_ended() {
     let mote = Mote::new();
-    let mut child = running(&mote, &["js", "-e", "for (;;) console.log('on')"]);
-    // The pipe is full now or soon, and is not read. The first signal asks,
-    // the next one does not wait for the rest of the output.
-    while child.try_wait().unwrap().is_none() {
-        send(&child, Signal::INT);
+    // More than a pipe holds, less than two.
+    let child = running(&mote, &["yes on | head -n 40000; touch written"]);
+    while !mote.workspace().join("written").exists() {
         std::thread::yield_now();
     }
-    assert_eq!(crate::harness::code(child.wait().unwrap()), 130);
-    assert_eq!(mote.left_behind(), Vec::<PathBuf>::new());
+    send(&child, Signal::TERM);
+    let mut child = child;
+    assert_eq!(code(child.wait().unwrap()), 143);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Takes bashkit's published source, applies `patches/` in order and leaves the
 //! result in `OUT_DIR` for `src/lib.rs` to include.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -10,9 +11,17 @@ use diffy::patch_set::{FileOperation, ParseOptions, PatchSet};
 /// The version that the patches were made for.
 const PACKAGE: &str = concat!("bashkit-", env!("CARGO_PKG_VERSION"));
 
+/// Where a package of jq has its definitions, and what they are called in the
+/// result: the package only hands them out parsed, and patch 9 wants the text.
+const JQ_DEFINITIONS: [(&str, &str); 2] = [
+    ("jaq-core-", "src/builtins/jq/jaq_core_defs.jq"),
+    ("jaq-std-", "src/builtins/jq/jaq_std_defs.jq"),
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=patches");
-    let source = published();
+    let metadata = metadata();
+    let source = published(&metadata, PACKAGE);
     let copy = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("bashkit");
     if copy.exists() {
         fs::remove_dir_all(&copy).expect("OUT_DIR is ours");
@@ -26,11 +35,16 @@ fn main() {
     for patch in patches {
         apply(&patch, &copy);
     }
+    for (package, target) in JQ_DEFINITIONS {
+        let definitions = published(&metadata, package).join("src/defs.jq");
+        let text = fs::read(definitions).expect("the package has definitions");
+        fs::write(copy.join(target), text).expect("OUT_DIR is writable");
+    }
     includable(&copy.join("src/lib.rs"));
 }
 
-/// Where cargo keeps the published source; it is fetched if need be.
-fn published() -> PathBuf {
+/// What cargo says of the workspace's packages; it fetches what is missing.
+fn metadata() -> String {
     let output = Command::new(env::var_os("CARGO").expect("cargo sets CARGO"))
         .args([
             "metadata",
@@ -45,15 +59,21 @@ fn published() -> PathBuf {
         "cargo metadata: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let metadata = String::from_utf8(output.stdout).expect("cargo metadata is JSON");
-    let manifest = format!("/{PACKAGE}/Cargo.toml\"");
-    let end = metadata
-        .find(&manifest)
-        .expect("the lock file names bashkit in this version")
-        + PACKAGE.len()
-        + 1;
-    let start = metadata[..end].rfind('"').expect("a JSON string") + 1;
-    PathBuf::from(&metadata[start..end])
+    String::from_utf8(output.stdout).expect("cargo metadata is JSON")
+}
+
+/// Where cargo keeps the published source of the package whose folder's name
+/// begins with `package`.
+fn published(metadata: &str, package: &str) -> PathBuf {
+    metadata
+        .split('"')
+        .filter_map(|text| text.strip_suffix("/Cargo.toml"))
+        .map(PathBuf::from)
+        .find(|folder| {
+            let name = folder.file_name().and_then(OsStr::to_str);
+            name.is_some_and(|name| name.starts_with(package))
+        })
+        .unwrap_or_else(|| panic!("the lock file names no {package}"))
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -12,6 +12,9 @@ use crate::script;
 /// `(name, bytecode)` of every file, in the order of names.
 static LIBRARY: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/library.rs"));
 
+/// What the names of the files begin with that no program can require.
+const INTERNAL: &str = "internal/";
+
 /// Functions the library leaves for the engine to call: `resolve`, `load`,
 /// `values` and `meta` of modules, and `rejection` of promises.
 pub struct Hooks<'js>(Object<'js>);
@@ -24,7 +27,11 @@ unsafe impl<'js> JsLifetime<'js> for Hooks<'js> {
 
 /// Runs the library's entry, which runs the program.
 pub fn start<'js>(ctx: &Ctx<'js>, native: Object<'js>) -> Result<()> {
-    let names: Vec<&str> = LIBRARY.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = LIBRARY
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !name.starts_with(INTERNAL))
+        .collect();
     let hooks = Object::new(ctx.clone())?;
     native.set("library", Func::from(load))?;
     native.set("libraryNames", names)?;

@@ -31,7 +31,7 @@ const ABSENT = {
 // Those that exist only with the prefix `node:`.
 const PREFIX_ONLY = ['test', 'sea', 'sqlite', 'test/reporters'];
 
-const present = native.libraryNames.filter((name) => !name.startsWith('internal/'));
+const present = native.libraryNames; // without those of the library's own
 const names = [...present, ...Object.keys(ABSENT)].filter((name) => !PREFIX_ONLY.includes(name)).sort();
 
 // A built-in's bare name, or undefined for what is none.

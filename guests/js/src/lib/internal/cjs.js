@@ -152,7 +152,8 @@ function makeRequire(module) {
 }
 
 Module.createRequire = function (filename) {
-  const text = filename instanceof URL ? filename.href : filename;
+  // A text first: the name URL loads the module behind it.
+  const text = typeof filename !== 'string' && filename instanceof URL ? filename.href : filename;
   if (typeof text !== 'string' || !(text.startsWith('/') || text.startsWith('file:'))) {
     throw invalidArgValue('filename', filename, 'must be a file URL object, file URL string, or absolute path string');
   }

@@ -8,6 +8,8 @@ use crate::ByteSize;
 const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Largest memory ceiling: what one 32-bit wasm memory can hold.
 const MAX_MEMORY: ByteSize = ByteSize::gib(4);
+/// Most programs at once: each reserves gigabytes of address space.
+const MAX_PROCESSES: u32 = 1000;
 /// Smallest memory ceiling: one wasm page.
 const MIN_MEMORY: ByteSize = ByteSize::kib(64);
 
@@ -95,6 +97,13 @@ impl Limits {
                 "memory",
                 &self.memory,
                 format!("{MIN_MEMORY} to {MAX_MEMORY}"),
+            );
+        }
+        if self.processes > MAX_PROCESSES {
+            return wrong(
+                "processes",
+                &self.processes,
+                format!("at most {MAX_PROCESSES}"),
             );
         }
         for (name, value) in [

@@ -155,6 +155,10 @@ pub struct Outcome {
     /// What it was refused while it ran, each capability once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<Denial>,
+    /// Which ceilings it came up against while it ran, by the names of
+    /// [`crate::Limits`]; most only make an operation fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits_hit: Vec<String>,
     /// What to do next, where the end is not an ordinary one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,

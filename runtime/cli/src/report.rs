@@ -126,6 +126,7 @@ mod tests {
             },
             stdout: StreamUsage::default(),
             stderr: StreamUsage::default(),
+            limits_hit: Vec::new(),
             denied: Vec::new(),
             hint: None,
         }

@@ -1,5 +1,6 @@
 //! `mote run`: one session, one invocation.
 
+use std::ffi::OsString;
 use std::future::Future;
 
 use mote_api::{End, Outcome};
@@ -102,11 +103,11 @@ fn exit_code(outcome: &Outcome, stop: &Stop) -> Result<u8, Failure> {
 /// A host with no programs, which serves to compile.
 pub(crate) fn host_config(places: &PlacesArgs) -> Result<HostConfig, Failure> {
     let cache = paths::cache(places)?;
-    let mut compiler = Compiler::new(paths::executable()?, Vec::<String>::new());
+    let mut compiler = Compiler::new(paths::executable()?, Vec::<OsString>::new());
     compiler.args = vec![
-        "compile-stdin".to_owned(),
-        cache.display().to_string(),
-        compiler.memory.as_u64().to_string(),
+        "compile-stdin".into(),
+        cache.clone().into_os_string(),
+        compiler.memory.as_u64().to_string().into(),
     ];
     Ok(HostConfig {
         cache,

@@ -26,8 +26,8 @@ pub(crate) struct Budget {
     compilations: AtomicU32,
     memory: AtomicU64,
     peak_memory: AtomicU64,
-    memory_refused: AtomicBool,
-    disk_refused: AtomicBool,
+    /// Bits of [`Ceiling`].
+    hit: AtomicU32,
     output: AtomicU64,
     /// Nothing more is started: the invocation is being ended.
     closed: AtomicBool,
@@ -52,8 +52,7 @@ impl Budget {
             compilations: AtomicU32::new(0),
             memory: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
-            memory_refused: AtomicBool::new(false),
-            disk_refused: AtomicBool::new(false),
+            hit: AtomicU32::new(0),
             output: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             processes: AtomicU32::new(0),
@@ -125,7 +124,7 @@ impl Budget {
                 true
             }
             Err(_) => {
-                self.memory_refused.store(true, Relaxed);
+                self.note_hit(Ceiling::Memory);
                 false
             }
         }
@@ -141,22 +140,43 @@ impl Budget {
 
     /// Whether a guest was refused memory since the start.
     pub(crate) fn memory_refused(&self) -> bool {
-        self.memory_refused.load(Relaxed)
+        self.was_hit(Ceiling::Memory)
     }
 
     pub(crate) fn note_disk_refused(&self) {
-        self.disk_refused.store(true, Relaxed);
+        self.note_hit(Ceiling::Disk);
     }
 
     /// Whether a write was refused for lack of disk since the start.
     pub(crate) fn disk_refused(&self) -> bool {
-        self.disk_refused.load(Relaxed)
+        self.was_hit(Ceiling::Disk)
+    }
+
+    pub(crate) fn note_hit(&self, ceiling: Ceiling) {
+        self.hit.fetch_or(ceiling as u32, Relaxed);
+    }
+
+    fn was_hit(&self, ceiling: Ceiling) -> bool {
+        self.hit.load(Relaxed) & ceiling as u32 != 0
+    }
+
+    /// The names of the ceilings it came up against.
+    pub(crate) fn hits(&self) -> Vec<String> {
+        let names = Ceiling::NAMES.iter();
+        names
+            .filter(|(ceiling, _)| self.was_hit(*ceiling))
+            .map(|(_, name)| (*name).to_owned())
+            .collect()
     }
 
     /// Counts output; `false` once it is over the limit.
     pub(crate) fn take_output(&self, bytes: u64) -> bool {
         let before = self.output.fetch_add(bytes, Relaxed);
-        before.saturating_add(bytes) <= self.limits.output.as_u64()
+        let fits = before.saturating_add(bytes) <= self.limits.output.as_u64();
+        if !fits {
+            self.note_hit(Ceiling::Output);
+        }
+        fits
     }
 
     /// From now on nothing is started. The first program's place is free
@@ -180,12 +200,14 @@ impl Budget {
         self.processes
             .fetch_update(Relaxed, Relaxed, below(processes))
             .map_err(|_| {
+                self.note_hit(Ceiling::Processes);
                 format!("{processes} programs are running, which is this call's limit (processes)")
             })?;
         let process = Process(Arc::clone(self));
         self.spawns
             .fetch_update(Relaxed, Relaxed, below(spawns))
             .map_err(|_| {
+                self.note_hit(Ceiling::Spawns);
                 format!("this call has started {spawns} programs, which is its limit (spawns)")
             })?;
         Ok(process)
@@ -261,6 +283,29 @@ impl Budget {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
+}
+
+/// A ceiling of [`Limits`] that an operation can come up against.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Ceiling {
+    Memory = 1,
+    Disk = 1 << 1,
+    Output = 1 << 2,
+    Processes = 1 << 3,
+    Spawns = 1 << 4,
+    Depth = 1 << 5,
+}
+
+impl Ceiling {
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::Memory, "memory"),
+        (Self::Disk, "disk"),
+        (Self::Output, "output"),
+        (Self::Processes, "processes"),
+        (Self::Spawns, "spawns"),
+        (Self::Depth, "depth"),
+    ];
 }
 
 /// When an invocation has to be over. The clock stands while programs are

@@ -8,6 +8,7 @@
 //!                         ◄─ manifest or refusal ──    └─► writes the code cache
 //! ```
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ use crate::error::{HostError, PrepareError};
 pub const MAX_SOURCE_BYTES: ByteSize = ByteSize::mib(256);
 /// Longest answer: a manifest as JSON; see the cache's own bound for records.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
+/// Longest names of imports and exports together: hundreds of interfaces take
+/// some ten thousand bytes.
+const MAX_NAMES_BYTES: usize = 1 << 20;
 /// Deepest nesting of components in a component. Tools nest two or three.
 const MAX_NESTING: u32 = 16;
 
@@ -40,7 +44,7 @@ pub struct Compiler {
     /// The program; it has to call [`compile_stdin`].
     pub program: PathBuf,
     /// Its arguments.
-    pub args: Vec<String>,
+    pub args: Vec<OsString>,
     /// Address space it may use. CPython takes about 1.5 GiB.
     pub memory: ByteSize,
     /// Wall-clock time it may take.
@@ -59,7 +63,7 @@ impl Compiler {
     /// Bounds that suffice for CPython on a small machine.
     pub fn new(
         program: impl Into<PathBuf>,
-        args: impl IntoIterator<Item = impl Into<String>>,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Self {
         Self {
             program: program.into(),
@@ -113,9 +117,13 @@ impl Compiler {
             sent.is_ok()
         };
         let mut answer = Vec::new();
-        let mut stdout = stdout.take(MAX_ANSWER_BYTES);
+        let mut stdout = stdout.take(MAX_ANSWER_BYTES + 1);
         let (_, read) = tokio::join!(send, stdout.read_to_end(&mut answer));
         read.map_err(failed)?;
+        if answer.len() as u64 > MAX_ANSWER_BYTES {
+            // It would wait for us to read on; dropping it ends it.
+            return Ok(Answer::Refused("its description is too long".to_owned()));
+        }
         let status = child.wait().await.map_err(failed)?;
         if !status.success() {
             return Ok(Answer::Refused(format!(
@@ -253,6 +261,12 @@ fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), PrepareErr
         .validate_all(component)
         .map_err(broken)?;
     imports.retain(|import| !only_types(&types, import));
+    let names: usize = imports.iter().chain(&exports).map(String::len).sum();
+    if names > MAX_NAMES_BYTES {
+        return Err(PrepareError::Refused(format!(
+            "the names of what it imports and exports take {names} bytes; the most is {MAX_NAMES_BYTES}"
+        )));
+    }
     Ok((imports, exports))
 }
 

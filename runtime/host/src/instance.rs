@@ -20,6 +20,9 @@ use crate::stdio::{OutputExceeded, Stdio, StdioView};
 const HOSTCALL_BYTES: usize = 16 << 20;
 /// Epoch ticks between two interruptions of a guest.
 const TICKS_PER_SLICE: u64 = 1;
+/// Statuses with which a program ends that was refused memory: that of an
+/// interpreter's uncaught error, and what a shell makes of a child's end.
+const OUT_OF_MEMORY: [u8; 2] = [1, 137];
 /// Longest text about a trap that is handed on, in characters.
 const MAX_TRAP_TEXT: usize = 200;
 
@@ -79,7 +82,10 @@ impl Ended {
             Self::Exited(0) => End::Exited { code: 0 },
             Self::Output => End::Output,
             Self::Handles => End::Handles,
-            Self::Exited(_) | Self::Trapped(_) if budget.memory_refused() => End::Memory,
+            Self::Trapped(_) if budget.memory_refused() => End::Memory,
+            Self::Exited(code) if budget.memory_refused() && OUT_OF_MEMORY.contains(&code) => {
+                End::Memory
+            }
             Self::Exited(code) if budget.disk_refused() => End::Quota { code },
             Self::Exited(code) => End::Exited { code },
             Self::Trapped(trap) => End::Trapped { trap },

@@ -12,6 +12,10 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
+/// Bytes by which a pipe may be overfilled: several guests may write to one,
+/// and each was told of the same room.
+const OVERSHOOT_BYTES: usize = 16 * PIPE_BYTES;
+
 /// Bytes a pipe holds before its writer waits: what Linux gives a pipe.
 pub const PIPE_BYTES: usize = 64 * 1024;
 
@@ -220,9 +224,13 @@ impl Pollable for PipeWriter {
 #[async_trait]
 impl OutputStream for PipeWriter {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        match self.room() {
+        let taken = {
+            let state = self.0.0.state();
+            (!state.readers_gone).then_some(state.bytes.len())
+        };
+        match taken {
             None => Err(StreamError::Closed),
-            Some(room) if bytes.len() <= room => {
+            Some(taken) if taken + bytes.len() <= PIPE_BYTES + OVERSHOOT_BYTES => {
                 self.push(&bytes);
                 Ok(())
             }
@@ -315,10 +323,25 @@ mod tests {
     }
 
     #[test]
+    fn two_that_were_told_of_the_same_room_both_write() {
+        let (mut one, reader) = pipe();
+        let mut two = one.clone();
+        let room = one.check_write().unwrap();
+        assert_eq!(two.check_write().unwrap(), room);
+        OutputStream::write(&mut one, Bytes::from(vec![0; room])).unwrap();
+        OutputStream::write(&mut two, Bytes::from(vec![0; room])).unwrap();
+        assert_eq!(one.check_write().unwrap(), 0);
+        drop(reader);
+    }
+
+    #[test]
     fn a_guest_that_writes_past_check_write_is_trapped() {
         let (mut writer, _reader) = pipe();
         let room = writer.check_write().unwrap();
-        let result = OutputStream::write(&mut writer, Bytes::from(vec![0; room + 1]));
+        let result = OutputStream::write(
+            &mut writer,
+            Bytes::from(vec![0; room + OVERSHOOT_BYTES + 1]),
+        );
         assert!(matches!(result, Err(StreamError::Trap(_))));
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Pollable, subscribe};
 
+use crate::budget::Ceiling;
 use crate::capability;
 use crate::cpu::CpuTimed;
 use crate::error::RunError;
@@ -169,6 +170,7 @@ fn child_scope(parent: &Scope, preopens: Option<Vec<String>>) -> Result<Scope, R
     scope.depth += 1;
     let most = scope.budget.limits.depth;
     if scope.depth > most {
+        scope.budget.note_hit(Ceiling::Depth);
         return Err(Rejection::Limit(format!(
             "programs started by programs nest at most {most} deep in this call (depth)"
         )));

@@ -128,7 +128,10 @@ fn not_executable(program: &str, reason: String) -> RunError {
 }
 
 /// The directory that holds `path`, and the rest of the path below it.
-fn holder<'a>(dirs: &'a [OpenDir], path: &'a GuestPath) -> Option<(&'a OpenDir, &'a str)> {
+pub(crate) fn holder<'a>(
+    dirs: &'a [OpenDir],
+    path: &'a GuestPath,
+) -> Option<(&'a OpenDir, &'a str)> {
     let below = dirs
         .iter()
         .filter_map(|dir| Some((dir, path.below(&dir.guest)?)));
@@ -159,7 +162,7 @@ fn open(dir: &OpenDir, rest: &str) -> std::io::Result<(File, Metadata)> {
 }
 
 /// The working directory, if there is such a directory among the granted.
-fn open_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Option<OpenDir> {
+pub(crate) fn open_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Option<OpenDir> {
     let (dir, rest) = holder(dirs, cwd)?;
     if rest.is_empty() {
         return Some(dir.clone());

@@ -53,6 +53,7 @@ impl Scope {
             stdio,
         } = call;
         check(&argv)?;
+        check_folder(&self.dirs, &cwd)?;
         let Program {
             component,
             argv,
@@ -76,6 +77,17 @@ impl Scope {
         };
         Ok(Instance::new(command, state, process))
     }
+}
+
+/// A working directory that would lie in a folder of the sandbox is there.
+fn check_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Result<(), Rejection> {
+    let outside = program::holder(dirs, cwd).is_none();
+    if outside || program::open_folder(dirs, cwd).is_some() {
+        return Ok(());
+    }
+    Err(Rejection::Invalid(format!(
+        "the working directory {cwd} is not there; create it, or name another"
+    )))
 }
 
 fn check(argv: &[String]) -> Result<(), Rejection> {

@@ -163,6 +163,7 @@ impl Session {
                 spilled_to: stderr_spill.path(),
             },
             denied: budget.denied(),
+            limits_hit: budget.hits(),
         })
     }
 

@@ -120,3 +120,59 @@ print(len(held))
     let held = sandbox.run(&["python3", "-c", program]).ok();
     assert_eq!(held.trim(), "1");
 }
+
+#[test]
+fn a_component_with_endless_names_is_refused_at_once() {
+    use wasm_encoder::{
+        ComponentImportSection, ComponentTypeRef, ComponentTypeSection, PrimitiveValType,
+    };
+    let mut types = ComponentTypeSection::new();
+    types
+        .function()
+        .params([("a", PrimitiveValType::U8)])
+        .result(None);
+    let mut imports = ComponentImportSection::new();
+    for n in 0..60 {
+        let name = format!("n{n}-{}", "x".repeat(90_000));
+        imports.import(&name, ComponentTypeRef::Func(0));
+    }
+    let mut component = wasm_encoder::Component::new();
+    component.section(&types).section(&imports);
+    let sandbox = Mote::new().file("names.wasm", component.finish());
+    let ended = sandbox.run(&["./names.wasm", "x"]);
+    assert_eq!(ended.code, 126, "{ended:?}");
+}
+
+#[test]
+fn a_limit_that_was_hit_is_named_even_if_the_program_ends_well() {
+    let line = "yes | head -c 3000000 > big 2>/dev/null; true";
+    let sandbox = Mote::new().flag("--disk").flag("1Mi").flag("--json");
+    let told = sandbox.sh(line).ok();
+    assert!(told.contains(r#""limits_hit":["disk"]"#), "{told}");
+    let fine = Mote::new().flag("--json").sh("true").ok();
+    assert!(!fine.contains("limits_hit"), "{fine}");
+}
+
+#[test]
+fn a_status_of_its_own_is_kept_by_a_program_that_was_refused_memory() {
+    let program = "
+import sys
+try:
+    bytearray(10**9)
+except MemoryError:
+    sys.exit(3)
+";
+    let sandbox = Mote::new().flag("--memory").flag("64Mi");
+    assert_eq!(sandbox.run(&["python3", "-c", program]).code, 3);
+}
+
+#[test]
+fn a_working_directory_that_is_not_there_is_refused() {
+    let why = Mote::new()
+        .flag("-w")
+        .flag("/workspace/no")
+        .sh("pwd")
+        .failed(2);
+    assert!(why.contains("/workspace/no"), "{why}");
+    assert_eq!(Mote::new().flag("-w").flag("/").sh("pwd").ok(), "/\n");
+}

@@ -468,7 +468,7 @@ impl HostDescriptor for FilesView<'_> {
             return Err(ErrorCode::NotDirectory.into());
         };
         let listing = Listing::open(&dir.dir, &self.files.budget)?;
-        Ok(listing.push(self.table).map_err(FsError::trap)?)
+        listing.push(self.table).map_err(FsError::trap)
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {

@@ -13,7 +13,7 @@ import time
 from subprocess import DEVNULL, PIPE, STDOUT, TimeoutExpired
 
 from componentize_py_types import Err
-from pipes import MergedEnd, ReadEnd, WriteEnd, release, wait_for
+from pipes import MergedEnd, ReadEnd, WriteEnd, forget, is_held, release, wait_for
 from wit_world.imports import process
 
 ENDED_BY_KILL = 143
@@ -145,6 +145,9 @@ class Popen(subprocess.Popen):
     def poll_status(self):
         """How the child ended, as a return code; none while it runs."""
         if self.returncode is None and self._child is not None:
+            if not is_held(self._child):  # that ended it
+                self.returncode = -SIGTERM
+                return self.returncode
             status = self._child.status()
             if isinstance(status, process.ExitStatus_Exited):
                 self.returncode = status.value
@@ -312,6 +315,7 @@ def _spawn(command):
         return process.spawn(command)
     except Err as error:
         reason = error.value
+        forget(error)
     if isinstance(reason, process.SpawnError_NotFound):
         if "/" not in name and _shell_knows(name, command):
             command.argv = ["sh", "-c", '"$@"', "sh", *command.argv]
@@ -335,7 +339,8 @@ def _shell_knows(name, command):
     probe = process.Command(["sh", "-c", 'command -v "$1"', "sh", name], command.env, command.cwd, None, process.Input.EMPTY, out, out)
     try:
         child = process.spawn(probe)
-    except Err:
+    except Err as error:
+        forget(error)
         return False
     while (status := child.status()) is None:
         wait_for([child])

@@ -7,7 +7,6 @@ import pkgutil
 import sys
 import time
 import warnings
-import weakref
 from types import ModuleType
 
 import heap
@@ -17,6 +16,7 @@ import program
 import relocate
 import streams
 from library import LIBRARY, SITE_PACKAGES
+from pipes import Finalizer
 from wit_world.imports import environment, exit as cli_exit
 
 VERSION = "Python " + sys.version.partition(" ")[0]
@@ -42,7 +42,7 @@ def _stand_in(name, **attributes):
     return module
 
 
-STAND_INS = (_stand_in("weakref", finalize=weakref.finalize), _stand_in("random", seed=lambda: None))
+STAND_INS = (_stand_in("weakref", finalize=Finalizer), _stand_in("random", seed=lambda: None))
 
 _held = []  # modules out of sight that still run
 _kept = set()  # names in sys.modules before a program starts
@@ -204,10 +204,14 @@ def rehearse():
     program.freeze(sys.modules, passing=0)
     at_exit = atexit._run_exitfuncs
     atexit._run_exitfuncs = lambda: None  # what is registered is for the end of a call
+    # componentize-py sets PYTHONUNBUFFERED, which would take the buffers from
+    # the streams of every call.
+    variables, os.environ = os.environ, {}
     for _ in range(REHEARSALS):
         sys.argv[:] = ["python3", "-c", "pass"]
         _call()
         sys.path[:] = LIBRARY_PATH
+    os.environ = variables
     atexit._run_exitfuncs = at_exit
     sys.argv.clear()
     program.fresh_main()
@@ -216,9 +220,10 @@ def rehearse():
 def close_build():
     """The very last step: componentize-py's own imports leave sys.modules.
 
-    It imports `weakref` and `random` once more after this, for a finalizer and
-    to seed anew in each call. It gets stand-ins: `random` is seeded when a
-    program imports it, so that other programs need not pay for it.
+    It imports `weakref` and `random` once more after this, for its resources'
+    finalizers and to seed anew in each call. It gets stand-ins: finalizers that
+    suit the end of a program, and `random` is seeded when a program imports it,
+    so that other programs need not pay for it.
     """
     unsetenv = os.unsetenv
 

@@ -3,6 +3,7 @@
 import errno
 import io
 import time
+import weakref
 
 from componentize_py_types import Err
 from wit_world.imports import monotonic_clock
@@ -12,8 +13,38 @@ CHUNK_BYTES = 65536  # what a pipe of the sandbox holds
 NANOSECONDS = 1_000_000_000
 
 
+class Finalizer(weakref.finalize):
+    """Drops a resource once nobody holds it.
+
+    Not when the program ends, as weakref.finalize would: what runs later may
+    still use it. What is left then the sandbox takes back.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *call):
+        super().__init__(*call)
+        self.atexit = False
+
+
+def is_held(resource):
+    """Whether it can be used; the sandbox ends a program that uses another.
+
+    The collector drops what lies in a cycle before it calls `__del__`.
+    """
+    return resource.finalizer.alive
+
+
+def forget(error):
+    """Lets go of the frames an Err passed through, and so of what they hold.
+
+    The frame that raised it holds it: only the collector would find them.
+    """
+    error.with_traceback(None)
+
+
 def release(resource):
-    if resource.finalizer.alive:  # the end of the program releases them, too
+    if is_held(resource):
         resource.__exit__(None, None, None)
 
 
@@ -40,18 +71,23 @@ class ReadEnd(io.RawIOBase):
     def readable(self):
         return True
 
+    def _ended(self):
+        self.at_end = self.at_end or not is_held(self.stream)
+        return self.at_end
+
     def take(self, blocking):
         """Bytes; none when there are none yet, or at the end."""
-        if self.at_end:
+        if self._ended():
             return b""
         try:
             return self.stream.blocking_read(CHUNK_BYTES) if blocking else self.stream.read(CHUNK_BYTES)
-        except Err:
+        except Err as error:
+            forget(error)
             self.at_end = True
             return b""
 
     def readinto(self, buffer):
-        while not self.at_end:
+        while not self._ended():
             if data := self._some(len(buffer)):
                 buffer[: len(data)] = data
                 return len(data)
@@ -60,7 +96,8 @@ class ReadEnd(io.RawIOBase):
     def _some(self, most):
         try:
             return self.stream.blocking_read(most)
-        except Err:
+        except Err as error:
+            forget(error)
             self.at_end = True
             return b""
 
@@ -81,16 +118,20 @@ class WriteEnd(io.RawIOBase):
         return True
 
     def room(self):
+        if not is_held(self.stream):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         try:
             return self.stream.check_write()
-        except Err:
+        except Err as error:
+            forget(error)
             raise BrokenPipeError(errno.EPIPE, "Broken pipe") from None
 
     def put(self, data):
         try:
             self.stream.write(bytes(data))
             self.stream.flush()
-        except Err:
+        except Err as error:
+            forget(error)
             raise BrokenPipeError(errno.EPIPE, "Broken pipe") from None
 
     def write(self, data):
@@ -120,7 +161,7 @@ class MergedEnd(ReadEnd):
         self.at_end = False
 
     def streams(self):
-        return [end.stream for end in self._ends if not end.at_end]
+        return [end.stream for end in self._ends if not end._ended()]
 
     def take(self, blocking):
         if blocking and self.streams():

@@ -12,8 +12,27 @@ import sys
 ERRORS = "surrogateescape"
 
 
-def _raw(fd, name, mode):
-    raw = io.FileIO(fd, mode, closefd=False)
+class _WholeFile(io.FileIO):
+    """A file without a buffer that takes all of a write.
+
+    A stream of the sandbox takes 64 KiB at a time at most. TextIOWrapper, and
+    most programs, do not look at how much was taken: elsewhere the kernel
+    takes all.
+    """
+
+    def write(self, data):
+        view = memoryview(data).cast("B")
+        size = len(view)
+        while view:
+            taken = super().write(view)
+            if taken is None:  # it does not block, and is full
+                return size - len(view) or None
+            view = view[taken:]
+        return size
+
+
+def _raw(fd, name, mode, kind=io.FileIO):
+    raw = kind(fd, mode, closefd=False)
     raw.name = name
     return raw
 
@@ -33,9 +52,13 @@ def install():
     )
 
 
+def _unbuffered(fd, name, errors):
+    return _text(_raw(fd, name, "w", _WholeFile), "w", errors, write_through=True)
+
+
 def _drop_buffers():
-    sys.stdout = sys.__stdout__ = _text(_raw(1, "<stdout>", "w"), "w", ERRORS, write_through=True)
-    sys.stderr = sys.__stderr__ = _text(_raw(2, "<stderr>", "w"), "w", "backslashreplace", write_through=True)
+    sys.stdout = sys.__stdout__ = _unbuffered(1, "<stdout>", ERRORS)
+    sys.stderr = sys.__stderr__ = _unbuffered(2, "<stderr>", "backslashreplace")
 
 
 def configure(unbuffered, encoding):

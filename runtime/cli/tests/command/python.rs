@@ -5,6 +5,7 @@
 use crate::harness::{Mote, Output};
 
 mod children;
+mod streams;
 
 fn python(code: &str) -> Output {
     Mote::new().run(&["python3", "-c", code])

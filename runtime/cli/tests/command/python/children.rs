@@ -70,3 +70,63 @@ fn a_reader_that_left_is_no_error_to_tell() {
         ("0\n", "")
     );
 }
+
+#[test]
+fn a_program_may_end_without_waiting_for_its_children() {
+    for code in [
+        "p = subprocess.Popen(['sh', '-c', 'echo hi'], stdout=subprocess.PIPE); print(p.stdout.read())",
+        "p = subprocess.Popen(['sh', '-c', 'cat'], stdin=subprocess.PIPE); p.stdin.write(b'x'); print(b'hi\\n')",
+        "p = subprocess.Popen(['cat'], stdin=subprocess.PIPE); p.itself = p; print(b'hi\\n')",
+        "p = subprocess.Popen(['cat', 'none'], stdout=-1, stderr=subprocess.STDOUT); print(b'hi\\n')",
+    ] {
+        let output = python(&format!("import subprocess; {code}"));
+        assert_eq!((output.stderr.as_str(), output.code), ("", 0), "{code}");
+        assert_eq!(output.stdout, "b'hi\\n'\n", "{code}");
+    }
+}
+
+#[test]
+fn a_child_can_be_used_when_the_program_exits() {
+    let code = r#"
+import atexit
+atexit.register(lambda: print(early.communicate(b"exit")))
+import subprocess
+def cat():
+    return subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+early = cat()
+"#;
+    assert_eq!(python(code).ok(), "(b'exit', None)\n");
+}
+
+#[test]
+fn starting_and_reading_a_child_keeps_no_frame_alive() {
+    let code = r#"
+import subprocess
+class Local:
+    def __del__(self):
+        print("gone")
+def use():
+    local = Local()
+    print(subprocess.Popen(["cat"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout.read())
+use()
+print("end")
+"#;
+    assert_eq!(python(code).ok(), "b''\ngone\nend\n");
+}
+
+#[test]
+fn a_child_the_collector_found_first_has_ended() {
+    let code = r#"
+import gc, subprocess
+class Owner:
+    def __init__(self):
+        self.itself = self
+        self.child = subprocess.Popen(["sh", "-c", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __del__(self):
+        print(self.child.stdout.read(), self.child.wait())
+Owner()
+gc.collect()
+print("end")
+"#;
+    assert_eq!(python(code).ok(), "b'' -15\nend\n");
+}

@@ -390,3 +390,9 @@ sh: -c: line 1: `echo before; if then; fi'
 "#,
     );
 }
+
+#[test]
+fn jobs_that_write_at_once_lose_nothing() {
+    let line = "head -c 300000 /dev/zero & head -c 300000 /dev/zero & wait";
+    assert_eq!(Mote::new().sh(line).ok().len(), 600_000);
+}

@@ -30,7 +30,7 @@ fn parse(input: String, base: Option<String>) -> Option<Vec<String>> {
 /// changes nothing.
 fn change(href: String, part: String, value: String) -> Option<Vec<String>> {
     let mut url = Url::parse(&href).ok()?;
-    // Each of these leaves the URL as it was when it refuses.
+    // Each of these leaves the URL as it was when it refuses; three never do.
     let _refused = match part.as_str() {
         "protocol" => quirks::set_protocol(&mut url, &value),
         "username" => quirks::set_username(&mut url, &value),
@@ -38,9 +38,18 @@ fn change(href: String, part: String, value: String) -> Option<Vec<String>> {
         "host" => quirks::set_host(&mut url, &value),
         "hostname" => quirks::set_hostname(&mut url, &value),
         "port" => quirks::set_port(&mut url, &value),
-        "pathname" => Ok(quirks::set_pathname(&mut url, &value)),
-        "search" => Ok(quirks::set_search(&mut url, &value)),
-        "hash" => Ok(quirks::set_hash(&mut url, &value)),
+        "pathname" => {
+            quirks::set_pathname(&mut url, &value);
+            Ok(())
+        }
+        "search" => {
+            quirks::set_search(&mut url, &value);
+            Ok(())
+        }
+        "hash" => {
+            quirks::set_hash(&mut url, &value);
+            Ok(())
+        }
         _ => return None,
     };
     Some(parts(&url))

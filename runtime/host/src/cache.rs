@@ -23,6 +23,7 @@ use mote_api::{Digest, Manifest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::HostError;
+use crate::file_id::{FileId, file_id};
 
 /// Largest record: a manifest lists imports and exports, a few KiB even for a
 /// component with hundreds.
@@ -68,9 +69,6 @@ pub(crate) struct Cache {
     /// Stamps that were read or written by this process.
     stamps: Mutex<HashMap<FileId, Stamp>>,
 }
-
-/// Which file: device and inode.
-type FileId = (u64, u64);
 
 impl Cache {
     /// The part of `root` for code of this version of Mote on this kind of
@@ -150,7 +148,7 @@ impl Cache {
     /// The digest of a file's bytes, from the last time it was taken if the
     /// file is the same since.
     pub(crate) fn stamped(&self, meta: &fs::Metadata) -> Option<Digest> {
-        let key = (meta.dev(), meta.ino());
+        let key = file_id(meta);
         let remembered = self.stamps().get(&key).cloned();
         let stamp = match remembered {
             Some(stamp) => stamp,
@@ -167,7 +165,7 @@ impl Cache {
     /// they were read: for this process, or with `keep` for those to come,
     /// which takes a file. Failing to is no error: it is taken again next time.
     pub(crate) fn stamp(&self, meta: &fs::Metadata, digest: Digest, keep: bool) {
-        let (key, stamp) = ((meta.dev(), meta.ino()), Stamp::of(meta, digest));
+        let (key, stamp) = (file_id(meta), Stamp::of(meta, digest));
         // The file system's clock may tick too slowly to tell a change right
         // after this from the state before.
         let age = SystemTime::now()
@@ -312,7 +310,7 @@ mod tests {
         let meta = fs::metadata(&code.path).unwrap();
         let hash = blake3::hash(b"native code");
         let digest = Digest::from_bytes(*hash.as_bytes());
-        cache.remember((meta.dev(), meta.ino()), Stamp::of(&meta, digest));
+        cache.remember(file_id(&meta), Stamp::of(&meta, digest));
         assert!(cache.find(&manifest().digest).is_some());
         // The same inode, length and modification time, with other bytes.
         let file = File::options().write(true).open(&code.path).unwrap();
@@ -350,10 +348,7 @@ mod tests {
         let path = folder.path().join("tool.wasm");
         fs::write(&path, b"one").unwrap();
         let meta = fs::metadata(&path).unwrap();
-        cache.remember(
-            (meta.dev(), meta.ino()),
-            Stamp::of(&meta, manifest().digest),
-        );
+        cache.remember(file_id(&meta), Stamp::of(&meta, manifest().digest));
         assert_eq!(cache.stamped(&meta), Some(manifest().digest));
         fs::write(&path, b"other").unwrap();
         assert_eq!(cache.stamped(&fs::metadata(&path).unwrap()), None);

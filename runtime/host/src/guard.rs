@@ -3,21 +3,17 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mote_api::{Access, Preopen};
 
 use crate::error::{HostError, OpenError};
+use crate::file_id::{FileId, file_id};
 
-/// Which file: device and inode.
-type FileId = (u64, u64);
-
-/// The folder of compiled code, and all folders above it.
+/// The folder of compiled code.
 pub(crate) struct Guard {
     cache: PathBuf,
-    id: FileId,
-    above: Vec<FileId>,
+    place: Place,
 }
 
 impl Guard {
@@ -26,13 +22,9 @@ impl Guard {
     /// # Errors
     /// It cannot be looked at.
     pub(crate) fn new(cache: &Path) -> Result<Self, HostError> {
-        let failed = |error| HostError::file("inspect", cache)(error);
-        let path = fs::canonicalize(cache).map_err(failed)?;
-        let above = path.ancestors().skip(1).map(id_of);
         Ok(Self {
-            id: id_of(&path).map_err(failed)?,
-            above: above.collect::<io::Result<_>>().map_err(failed)?,
-            cache: path,
+            cache: cache.to_owned(),
+            place: Place::at(cache).map_err(HostError::file("inspect", cache))?,
         })
     }
 
@@ -45,7 +37,7 @@ impl Guard {
             return Ok(());
         }
         let granted = Place::of(preopen)?;
-        if !granted.is_within(self.id) && !self.above.contains(&granted.id()) {
+        if !granted.is_within(self.place.id) && !self.place.is_within(granted.id) {
             return Ok(());
         }
         Err(OpenError::Cache {
@@ -67,13 +59,13 @@ pub(crate) fn check_overlap(preopens: &[&Preopen]) -> Result<bool, OpenError> {
     let mut nested = false;
     for (read, read_at) in all().filter(|(preopen, _)| preopen.access == Access::ReadOnly) {
         for (write, write_at) in all().filter(|(preopen, _)| preopen.access == Access::ReadWrite) {
-            if read_at.is_within(write_at.id()) {
+            if read_at.is_within(write_at.id) {
                 return Err(OpenError::Overlap {
                     read: read.host.clone(),
                     write: write.host.clone(),
                 });
             }
-            nested |= write_at.is_within(read_at.id());
+            nested |= write_at.is_within(read_at.id);
         }
     }
     Ok(nested)
@@ -86,36 +78,26 @@ struct Place {
 }
 
 impl Place {
+    fn at(path: &Path) -> io::Result<Self> {
+        let path = fs::canonicalize(path)?;
+        let id = |path: &Path| fs::metadata(path).map(|meta| file_id(&meta));
+        Ok(Self {
+            id: id(&path)?,
+            above: path.ancestors().skip(1).map(id).collect::<Result<_, _>>()?,
+        })
+    }
+
     fn of(preopen: &Preopen) -> Result<Self, OpenError> {
-        let ids = || -> io::Result<Self> {
-            let path = fs::canonicalize(&preopen.host)?;
-            Ok(Self {
-                id: id_of(&path)?,
-                above: path
-                    .ancestors()
-                    .skip(1)
-                    .map(id_of)
-                    .collect::<Result<_, _>>()?,
-            })
-        };
-        ids().map_err(|source| OpenError::Preopen {
+        Self::at(&preopen.host).map_err(|source| OpenError::Preopen {
             host: preopen.host.clone(),
             guest: preopen.guest.to_string(),
             source,
         })
     }
 
-    fn id(&self) -> FileId {
-        self.id
-    }
-
     fn is_within(&self, folder: FileId) -> bool {
         self.id == folder || self.above.contains(&folder)
     }
-}
-
-fn id_of(path: &Path) -> io::Result<FileId> {
-    fs::metadata(path).map(|meta| (meta.dev(), meta.ino()))
 }
 
 #[cfg(test)]

@@ -66,8 +66,6 @@ impl Host {
             slots,
         } = config;
         let engine = running_engine(slots)?;
-        let folder = cache;
-        let cache = Cache::open(&folder)?;
         std::fs::create_dir_all(&scratch).map_err(HostError::file("create", &scratch))?;
         let built_in = |(name, path)| {
             (
@@ -79,11 +77,11 @@ impl Host {
             )
         };
         Ok(Self(Arc::new(Shared {
-            components: Components::new(engine, cache, compiler)?,
+            components: Components::new(engine, Cache::open(&cache)?, compiler)?,
             programs: programs.into_iter().map(built_in).collect(),
             slots: Arc::new(Semaphore::new(slots as usize)),
             scratch,
-            guard: Guard::new(&folder)?,
+            guard: Guard::new(&cache)?,
         })))
     }
 

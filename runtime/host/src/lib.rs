@@ -22,6 +22,7 @@ mod component;
 mod cpu;
 mod engine;
 mod error;
+mod file_id;
 mod files;
 mod guard;
 mod host;

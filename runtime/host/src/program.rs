@@ -27,8 +27,8 @@ pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
     /// The built-in programs ask for their working directory. Others are
     /// compiled against a C library that does not, and that finds relative
-    /// paths below a directory called `.`: they get one of that name.
-    pub(crate) cwd: Option<OpenDir>,
+    /// paths below a directory called `.`.
+    pub(crate) asks_for_cwd: bool,
 }
 
 impl Program {
@@ -36,7 +36,7 @@ impl Program {
         Self {
             component,
             argv,
-            cwd: None,
+            asks_for_cwd: true,
         }
     }
 }
@@ -70,7 +70,7 @@ pub(crate) async fn resolve(
     let submitted = |component| Program {
         component,
         argv: argv.clone(),
-        cwd: open_folder(&scope.dirs, cwd),
+        asks_for_cwd: false,
     };
     if let Some(component) = scope.host.known(&meta) {
         return Ok(submitted(component));
@@ -128,10 +128,7 @@ fn not_executable(program: &str, reason: String) -> RunError {
 }
 
 /// The directory that holds `path`, and the rest of the path below it.
-pub(crate) fn holder<'a>(
-    dirs: &'a [OpenDir],
-    path: &'a GuestPath,
-) -> Option<(&'a OpenDir, &'a str)> {
+fn holder<'a>(dirs: &'a [OpenDir], path: &'a GuestPath) -> Option<(&'a OpenDir, &'a str)> {
     let below = dirs
         .iter()
         .filter_map(|dir| Some((dir, path.below(&dir.guest)?)));
@@ -161,14 +158,23 @@ fn open(dir: &OpenDir, rest: &str) -> std::io::Result<(File, Metadata)> {
     Ok((file, meta))
 }
 
-/// The working directory, if there is such a directory among the granted.
-pub(crate) fn open_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Option<OpenDir> {
-    let (dir, rest) = holder(dirs, cwd)?;
+/// The working directory; none if it is outside of the sandbox's folders.
+///
+/// # Errors
+/// It would lie in one of them, and is not there.
+pub(crate) fn open_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Result<Option<OpenDir>, Rejection> {
+    let Some((dir, rest)) = holder(dirs, cwd) else {
+        return Ok(None);
+    };
     if rest.is_empty() {
-        return Some(dir.clone());
+        return Ok(Some(dir.clone()));
     }
-    let folder = cap_primitives::fs::open_dir(dir.handle(), Path::new(rest)).ok()?;
-    Some(OpenDir::new(cwd.clone(), folder, dir.access()))
+    match cap_primitives::fs::open_dir(dir.handle(), Path::new(rest)) {
+        Ok(folder) => Ok(Some(OpenDir::new(cwd.clone(), folder, dir.access()))),
+        Err(_) => Err(Rejection::Invalid(format!(
+            "the working directory {cwd} is not there; create it, or name another"
+        ))),
+    }
 }
 
 /// Whether its first line names what runs it.

@@ -53,11 +53,11 @@ impl Scope {
             stdio,
         } = call;
         check(&argv)?;
-        check_folder(&self.dirs, &cwd)?;
+        let folder = program::open_folder(&self.dirs, &cwd)?;
         let Program {
             component,
             argv,
-            cwd: folder,
+            asks_for_cwd,
         } = program::resolve(&self, argv, &cwd).await?;
         let name = argv.first().map_or("", String::as_str);
         let command = component.admit(name, &self.grants)?;
@@ -67,7 +67,7 @@ impl Scope {
             wasi: capability::context(&self.grants, &argv, &env, &cwd),
             files: Files::new(
                 Arc::clone(&self.dirs),
-                folder,
+                folder.filter(|_| !asks_for_cwd),
                 Arc::clone(&self.ledger),
                 Arc::clone(&self.budget),
             ),
@@ -77,17 +77,6 @@ impl Scope {
         };
         Ok(Instance::new(command, state, process))
     }
-}
-
-/// A working directory that would lie in a folder of the sandbox is there.
-fn check_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Result<(), Rejection> {
-    let outside = program::holder(dirs, cwd).is_none();
-    if outside || program::open_folder(dirs, cwd).is_some() {
-        return Ok(());
-    }
-    Err(Rejection::Invalid(format!(
-        "the working directory {cwd} is not there; create it, or name another"
-    )))
 }
 
 fn check(argv: &[String]) -> Result<(), Rejection> {

@@ -1,7 +1,6 @@
 //! The operations on descriptors, each either passed on as it is or checked
 //! against the ledger first.
 
-use std::os::unix::fs::MetadataExt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -17,9 +16,10 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::FilesView;
-use super::ledger::{FileId, Full, Held, Removed};
+use super::ledger::{Full, Held, Removed};
 use super::listing::Listing;
 use super::stream::{self, Position, Reader, Writer};
+use crate::file_id::{FileId, file_id};
 
 type Fd = Resource<Descriptor>;
 
@@ -121,7 +121,7 @@ impl FilesView<'_> {
         let meta = self.file(&opened).map(|file| file.file.metadata());
         self.table.delete(opened)?;
         let meta = meta?.map_err(|error| FsError::from(ErrorCode::from(error)))?;
-        Ok((meta.dev(), meta.ino()))
+        Ok(file_id(&meta))
     }
 
     /// Creates one name by `operation`, if there is room for it.

@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mote_api::Limits;
 use wasmtime_wasi::FsPerms;
 
-/// Which file: device and inode.
-pub(super) type FileId = (u64, u64);
+use crate::file_id::{FileId, file_id};
 
 /// How much a sandbox's writable folders have grown, against its disk limits.
 ///
@@ -80,7 +79,7 @@ impl Ledger {
     /// Notes that `file` is open until the returned value is dropped.
     pub(super) fn hold(self: &Arc<Self>, file: &Arc<File>) -> std::io::Result<Held> {
         let meta = file.metadata()?;
-        let id = (meta.dev(), meta.ino());
+        let id = file_id(&meta);
         let mut account = self.account();
         let hold = account.held.entry(id).or_default();
         hold.handles += 1;
@@ -231,7 +230,7 @@ mod tests {
         let held = ledger.hold(&file).unwrap();
         let again = held.again();
         ledger.open().book_removal(&Removed {
-            id: (meta.dev(), meta.ino()),
+            id: file_id(&meta),
             links: 1,
             size: 60,
         });

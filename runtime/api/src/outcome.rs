@@ -162,6 +162,42 @@ pub struct Outcome {
     /// What to do next, where the end is not an ordinary one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What became of its changes of files, if it was a transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<Transaction>,
+}
+
+/// What became of a transaction's changes of files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// Whether the sandbox has them now.
+    pub committed: bool,
+    /// What the call changed in the workspace, in the order of the paths.
+    pub changes: Vec<Change>,
+    /// There are more changes than are listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// One changed name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Below the workspace.
+    pub path: String,
+    /// How it changed.
+    pub kind: ChangeKind,
+}
+
+/// How a name changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It stands for something else.
+    Changed,
+    /// It is gone.
+    Removed,
 }
 
 /// The invocation was declined; no guest code has run.

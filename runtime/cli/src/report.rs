@@ -127,6 +127,7 @@ mod tests {
             stdout: StreamUsage::default(),
             stderr: StreamUsage::default(),
             limits_hit: Vec::new(),
+            transaction: None,
             denied: Vec::new(),
             hint: None,
         }

@@ -164,6 +164,7 @@ impl Session {
             },
             denied: budget.denied(),
             limits_hit: budget.hits(),
+            transaction: None,
         })
     }
 

@@ -1,0 +1,178 @@
+//! The seam between the protocols and what runs behind them: a wasm session,
+//! or processes of an operating system.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use mote_api::{CallOptions, Outcome};
+use tokio::sync::mpsc;
+
+use crate::caller::Caller;
+use crate::files::Files;
+use crate::state::State;
+
+/// Events of a program that wait for a slow reader before the program does:
+/// with chunks of at most 64 KiB, what a pipe or two would hold.
+pub const EVENTS_WAITING: usize = 4;
+
+/// What a sandbox's surfaces stand on. Clones are handles on one sandbox.
+pub trait Backend: Clone + Send + Sync + 'static {
+    /// Starts a program. Dropping what is returned ends the program and all
+    /// it started.
+    fn start(&self, command: Command) -> impl Future<Output = Result<Running, StartError>> + Send;
+
+    /// The sandbox's files.
+    fn files(&self) -> impl Future<Output = Result<Files, Unavailable>> + Send;
+
+    /// What its surfaces remember between requests.
+    fn state(&self) -> &State;
+
+    /// What `/v1/metadata` tells of the environment, already filtered.
+    fn metadata(&self) -> BTreeMap<String, String>;
+
+    /// Whether the sandbox answers at all.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    fn health(&self) -> Result<(), Unavailable>;
+
+    /// The most time a program may take if the caller names none.
+    fn deadline(&self) -> std::time::Duration;
+}
+
+/// A program to start, checked by the surface as far as it can.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The program and its arguments; not empty.
+    pub argv: Vec<String>,
+    /// Variables on top of the sandbox's own; later ones win.
+    pub env: Vec<(String, String)>,
+    /// Working directory below the root of [`Backend::files`], with no link
+    /// left in it; empty is the root.
+    pub cwd: PathBuf,
+    /// A terminal of this size instead of three streams.
+    pub terminal: Option<TerminalSize>,
+    /// Whether there will be input; without, it reads end-of-file.
+    pub stdin: bool,
+    /// What the caller gives up, or asks for, for this call.
+    pub options: CallOptions,
+    /// Who asks, for audit and traces.
+    pub caller: Caller,
+}
+
+/// Characters across and down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Characters in a line.
+    pub cols: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub struct Running {
+    /// Its output in order of arrival, then [`Event::Exit`], then nothing.
+    /// Dropping the receiver ends the program.
+    pub events: mpsc::Receiver<Event>,
+    /// Reaches it while it runs; harmless afterwards.
+    pub control: std::sync::Arc<dyn Control>,
+}
+
+/// Something a program did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// It wrote to standard output, or to its terminal. At most 64 KiB.
+    Stdout(Bytes),
+    /// It wrote to standard error. At most 64 KiB.
+    Stderr(Bytes),
+    /// It ended, and all its output has been told.
+    Exit(Exit),
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exit {
+    /// Its exit status, -1 if a signal ended it: as Go's `ExitCode`, which
+    /// clients of sandboxd know.
+    pub code: i32,
+    /// What became of the call, with what it used.
+    pub outcome: Outcome,
+}
+
+/// Reaches a running program.
+#[async_trait]
+pub trait Control: std::fmt::Debug + Send + Sync {
+    /// Writes all of `bytes` to its standard input, waiting until it reads.
+    ///
+    /// # Errors
+    /// It does not read any more, or has no input.
+    async fn write(&self, bytes: Bytes) -> io::Result<()>;
+    /// Gives it end-of-file. No effect the second time.
+    async fn end_input(&self) -> io::Result<()>;
+    /// Sends a signal to it and all it started. No effect once it ended.
+    ///
+    /// # Errors
+    /// The system refuses.
+    fn signal(&self, signal: Signal) -> io::Result<()>;
+    /// Changes its terminal's size.
+    ///
+    /// # Errors
+    /// It has no terminal, or has ended.
+    fn resize(&self, size: TerminalSize) -> Result<(), NoTerminal>;
+}
+
+/// A signal that callers may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// As Ctrl-C.
+    Int,
+    /// End now.
+    Kill,
+    /// Please end.
+    Term,
+}
+
+/// A terminal was to be resized where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the process has no terminal, or has ended")]
+pub struct NoTerminal;
+
+/// A program was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no such program, or working directory.
+    #[error("{0}")]
+    NotFound(String),
+    /// It is there and may not be run.
+    #[error("{0}")]
+    Denied(String),
+    /// The request makes no sense, or asks for what this kind of sandbox
+    /// cannot do.
+    #[error("{0}")]
+    Invalid(String),
+    /// No room now; the same request may succeed later.
+    #[error("{0}")]
+    Busy(String),
+    /// The sandbox is suspended or gone.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Our own fault: logged, and opaque outside.
+    #[error("the sandbox host failed; its log says why")]
+    Host,
+}
+
+/// A sandbox cannot be used as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// There is no sandbox of this name, or no longer.
+    #[error("there is no sandbox {0}")]
+    Gone(String),
+    /// It, or its host, does not take calls now; the text says what to do.
+    #[error("{0}")]
+    NotNow(String),
+}

@@ -1,0 +1,73 @@
+//! A sandbox's files: one directory handle that nothing leads out of.
+
+use std::io;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+
+/// A sandbox's files. Clones share the handle.
+#[derive(Clone)]
+pub struct Files {
+    root: Arc<Dir>,
+    /// Where programs see the root; a path that begins with it is taken as
+    /// one below the root.
+    name: Arc<str>,
+    quota: Arc<dyn Quota>,
+}
+
+impl Files {
+    /// The files below `root`, which programs see at the absolute path `name`.
+    pub fn new(root: Arc<Dir>, name: &str, quota: Arc<dyn Quota>) -> Self {
+        Self {
+            root,
+            name: name.into(),
+            quota,
+        }
+    }
+}
+
+/// The account of what a sandbox's files take.
+pub trait Quota: Send + Sync {
+    /// Books so many bytes and names before they are written.
+    ///
+    /// # Errors
+    /// There is no room for them; nothing is booked.
+    fn grow(&self, bytes: u64, entries: u64) -> Result<(), Full>;
+
+    /// Runs `remove`, which takes a name away and says what it stood for, and
+    /// books that. Nothing else changes the account in between.
+    ///
+    /// # Errors
+    /// Those of `remove`; nothing is booked.
+    fn shrink(&self, remove: &mut dyn FnMut() -> io::Result<Option<Gone>>) -> io::Result<()>;
+}
+
+/// There is no room for what was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sandbox's disk limit is reached; delete files, or give it a larger limit")]
+pub struct Full;
+
+/// What a name stood for before it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// The file's device and inode.
+    pub id: (u64, u64),
+    /// How many names it had, this one included.
+    pub links: u64,
+    /// Its size in bytes; 0 for what is no regular file.
+    pub bytes: u64,
+}
+
+/// The account of a sandbox that only its file system bounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unlimited;
+
+impl Quota for Unlimited {
+    fn grow(&self, _bytes: u64, _entries: u64) -> Result<(), Full> {
+        Ok(())
+    }
+
+    fn shrink(&self, remove: &mut dyn FnMut() -> io::Result<Option<Gone>>) -> io::Result<()> {
+        remove().map(drop)
+    }
+}

@@ -1,0 +1,30 @@
+//! The protocols a sandbox speaks, over whatever runs behind them.
+//!
+//! ```text
+//! gRPC  process.v1  ─► process ─┐
+//! REST  /v1/files … ─► rest    ─┼─► Backend ─► a wasm session │ processes of an operating system
+//! HTTP  /execute …  ─► runtime ─┘      └─ Files: one directory handle, one account of its size
+//! ```
+//!
+//! Each protocol is a service whose requests carry their sandbox: whoever
+//! listens puts a [`Backend`] and a [`Caller`] into the request's extensions.
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod caller;
+mod contexts;
+mod files;
+mod process;
+pub mod proto;
+mod rest;
+mod runtime;
+mod state;
+
+pub use backend::{
+    Backend, Command, Control, EVENTS_WAITING, Event, Exit, NoTerminal, Running, Signal,
+    StartError, TerminalSize, Unavailable,
+};
+pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent};
+pub use files::{Files, Full, Gone, Quota, Unlimited};
+pub use state::State;

@@ -1,0 +1,39 @@
+//! What the surfaces of one sandbox remember between requests.
+
+use std::time::{Duration, Instant};
+
+use crate::contexts::Contexts;
+use crate::process::Processes;
+
+/// What the surfaces of one sandbox remember between requests. Small while
+/// nothing runs: a node holds one for each sandbox.
+#[derive(Debug)]
+pub struct State {
+    started: Instant,
+    pub(crate) processes: Processes,
+    pub(crate) contexts: Contexts,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            processes: Processes::default(),
+            contexts: Contexts::default(),
+        }
+    }
+}
+
+impl State {
+    /// How long the sandbox has answered.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends every started program and every context, as when the sandbox is
+    /// suspended.
+    pub fn end_all(&self) {
+        self.processes.end_all();
+        self.contexts.end_all();
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -41,7 +42,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn health(&self) -> Result<(), Unavailable>;
 
     /// The most time a program may take if the caller names none.
-    fn deadline(&self) -> std::time::Duration;
+    fn deadline(&self) -> Duration;
 }
 
 /// A program to start, checked by the surface as far as it can.
@@ -58,6 +59,9 @@ pub struct Command {
     pub terminal: Option<TerminalSize>,
     /// Whether there will be input; without, it reads end-of-file.
     pub stdin: bool,
+    /// It may live so long, and not only as long as one call: the interpreter
+    /// of a context.
+    pub lifetime: Option<Duration>,
     /// What the caller gives up, or asks for, for this call.
     pub options: CallOptions,
     /// Who asks, for audit and traces.

@@ -9,16 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mote_api::{CallOptions, Outcome};
-use tokio::sync::mpsc;
+use mote_api::CallOptions;
 
 use crate::caller::Caller;
+use crate::events::Events;
 use crate::files::Files;
 use crate::state::State;
-
-/// Events of a program that wait for a slow reader before the program does:
-/// with chunks of at most 64 KiB, what a pipe or two would hold.
-pub const EVENTS_WAITING: usize = 4;
 
 /// What a sandbox's surfaces stand on. Clones are handles on one sandbox.
 pub trait Backend: Clone + Send + Sync + 'static {
@@ -80,32 +76,11 @@ pub struct TerminalSize {
 /// A program that was started.
 #[derive(Debug)]
 pub struct Running {
-    /// Its output in order of arrival, then [`Event::Exit`], then nothing.
-    /// Dropping the receiver ends the program.
-    pub events: mpsc::Receiver<Event>,
+    /// Its output in order of arrival, then `Event::Exit`, then nothing.
+    /// Dropping this end of the channel ends the program.
+    pub events: Events,
     /// Reaches it while it runs; harmless afterwards.
     pub control: std::sync::Arc<dyn Control>,
-}
-
-/// Something a program did.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// It wrote to standard output, or to its terminal. At most 64 KiB.
-    Stdout(Bytes),
-    /// It wrote to standard error. At most 64 KiB.
-    Stderr(Bytes),
-    /// It ended, and all its output has been told.
-    Exit(Exit),
-}
-
-/// How a program ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Exit {
-    /// Its exit status, -1 if a signal ended it: as Go's `ExitCode`, which
-    /// clients of sandboxd know.
-    pub code: i32,
-    /// What became of the call, with what it used.
-    pub outcome: Outcome,
 }
 
 /// Reaches a running program.

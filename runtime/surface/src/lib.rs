@@ -14,6 +14,7 @@
 mod backend;
 mod caller;
 mod contexts;
+mod events;
 mod files;
 mod process;
 pub mod proto;
@@ -22,9 +23,9 @@ mod runtime;
 mod state;
 
 pub use backend::{
-    Backend, Command, Control, EVENTS_WAITING, Event, Exit, NoTerminal, Running, Signal,
-    StartError, TerminalSize, Unavailable,
+    Backend, Command, Control, NoTerminal, Running, Signal, StartError, TerminalSize, Unavailable,
 };
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent};
+pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
 pub use files::{Files, Full, Gone, Quota, Unlimited};
 pub use state::State;

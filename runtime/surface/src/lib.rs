@@ -25,7 +25,7 @@ mod state;
 pub use backend::{
     Backend, Command, Control, NoTerminal, Running, Signal, StartError, TerminalSize, Unavailable,
 };
-pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent};
+pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};
 pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
 pub use files::{Files, Full, Gone, Quota, Unlimited};
 pub use state::State;

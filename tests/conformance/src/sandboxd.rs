@@ -1,0 +1,85 @@
+//! `mote-sandboxd`, one for each test.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::deadline::within;
+use crate::server::{Server, binary};
+use crate::target::{Endpoint, Target};
+
+/// How often a port is tried until it answers.
+const KNOCK: Duration = Duration::from_millis(5);
+
+/// A running `mote-sandboxd` with an empty root.
+pub struct Sandboxd {
+    address: Ipv4Addr,
+    root: TempDir,
+    _server: Server,
+}
+
+impl Sandboxd {
+    /// Starts one and waits until it listens.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more flags.
+    pub async fn start_with(flags: &[&str]) -> Self {
+        let address = own_address();
+        let root = tempfile::tempdir().unwrap();
+        let mut command = Command::new(binary("mote-sandboxd"));
+        command
+            .arg(format!("--listen-host={address}"))
+            .arg(format!("--root-dir={}", root.path().display()))
+            .args(flags)
+            .env("SANDBOX_BASE_DIR", root.path())
+            .env("SANDBOX_NAME", "conformance")
+            .env("SANDBOX_API_TOKEN", "hidden")
+            .env("OTHER_NAME", "hidden");
+        let server = Server::start(&mut command);
+        for port in [GRPC, REST, RUNTIME] {
+            within("mote-sandboxd", listening(address, port)).await;
+        }
+        Self {
+            address,
+            root,
+            _server: server,
+        }
+    }
+
+    /// It, as a target.
+    pub fn target(self) -> Target {
+        let endpoint = |port| Endpoint::plain(&format!("{}:{port}", self.address));
+        let root = self.root.path().canonicalize().unwrap();
+        Target::new(
+            [endpoint(GRPC), endpoint(REST), endpoint(RUNTIME)],
+            root.to_str().unwrap(),
+            self,
+        )
+    }
+}
+
+const GRPC: u16 = 9090;
+const REST: u16 = 8080;
+const RUNTIME: u16 = 8888;
+
+/// A loopback address of its own, so that the daemon can have its usual ports:
+/// by this process and by how many came before.
+fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    // Neither 127.0.0.1 nor a broadcast address.
+    Ipv4Addr::new(127, high | 1, low, 2 + NEXT.fetch_add(1, Relaxed) % 253)
+}
+
+async fn listening(address: Ipv4Addr, port: u16) {
+    let mut knock = tokio::time::interval(KNOCK);
+    while TcpStream::connect((address, port)).await.is_err() {
+        knock.tick().await;
+    }
+}

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod call;
 mod caller;
 mod contexts;
 mod events;
@@ -19,7 +20,7 @@ mod files;
 mod process;
 pub mod proto;
 mod rest;
-mod runtime;
+pub mod runtime;
 mod state;
 
 pub use backend::{

@@ -17,6 +17,7 @@ mod caller;
 mod contexts;
 mod events;
 mod files;
+pub mod listen;
 mod process;
 pub mod proto;
 mod rest;
@@ -28,5 +29,5 @@ pub use backend::{
 };
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};
 pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
-pub use files::{Files, Full, Gone, Quota, Unlimited};
+pub use files::{Files, Full, Gone, PATH_BYTES, PathError, Quota, Unlimited};
 pub use state::State;

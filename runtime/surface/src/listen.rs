@@ -1,0 +1,155 @@
+//! Takes connections and hands their requests on, HTTP/1.1 and HTTP/2 without
+//! TLS on one port, within ceilings that no client can talk its way past.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::{Service, ServiceExt};
+
+/// Bytes of one request's head: a `mote-call` header of 16 KiB fits beside
+/// whatever else a client sends.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Header lines of one request.
+const MAX_HEADERS: usize = 128;
+/// Requests that one HTTP/2 connection may have open. A program started by
+/// gRPC holds one for as long as it runs.
+const MAX_STREAMS: u32 = 256;
+/// Bytes that one HTTP/2 stream, and one connection, may have on the way:
+/// uploads at the speed of the loopback, and a bound on what waits.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// How long to wait after the system had no room for a connection, rather
+/// than ask again at once: handles are freed by connections that end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What clients of a listener may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenLimits {
+    /// Connections at once; more wait to be taken.
+    pub connections: usize,
+    /// Time in which a request's head has to be there.
+    pub head_time: Duration,
+    /// Time after which an HTTP/2 peer that does not answer is given up, and
+    /// within which connections have to end once the listener does.
+    pub idle_time: Duration,
+}
+
+impl Default for ListenLimits {
+    /// As sandboxd: 10 s for a head, 60 s without an answer.
+    fn default() -> Self {
+        Self {
+            connections: 4_096,
+            head_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The two ends of a request's connection; in the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Who called.
+    pub peer: SocketAddr,
+    /// Which of our addresses was called.
+    pub local: SocketAddr,
+}
+
+/// Serves connections until `shutdown` completes, then lets requests that run
+/// go on for `limits.idle_time` at most.
+pub async fn serve<S>(
+    listener: TcpListener,
+    service: S,
+    limits: ListenLimits,
+    shutdown: impl Future<Output = ()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let server = server(&limits);
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, ends, place)) = accepted else {
+            continue;
+        };
+        // Small answers would wait for the client's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let service = service.clone().map_request(move |mut request: Request<_>| {
+            request.extensions_mut().insert(ends);
+            request
+        });
+        let connection = server
+            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+            .into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(peer = %ends.peer, %error, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(limits.idle_time, graceful.shutdown()).await;
+}
+
+type Accepted = (TcpStream, Connection, tokio::sync::OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            let local = stream.local_addr().ok()?;
+            Some((stream, Connection { peer, local }, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "failed to take a connection");
+            let mut pause = tokio::time::interval(ACCEPT_PAUSE);
+            pause.tick().await;
+            pause.tick().await;
+            None
+        }
+    }
+}
+
+fn server(limits: &ListenLimits) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(limits.idle_time / 2)
+        .keep_alive_timeout(limits.idle_time / 2);
+    server
+}

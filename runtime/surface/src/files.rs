@@ -1,9 +1,14 @@
 //! A sandbox's files: one directory handle that nothing leads out of.
 
+mod path;
+mod resolve;
+
 use std::io;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
+
+pub use path::{PATH_BYTES, PathError};
 
 /// A sandbox's files. Clones share the handle.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ mod contexts;
 mod events;
 mod files;
 pub mod listen;
-mod process;
+pub mod process;
 pub mod proto;
 mod rest;
 pub mod runtime;

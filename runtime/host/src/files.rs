@@ -8,6 +8,7 @@
 //! ```
 
 mod descriptor;
+mod disk;
 mod ledger;
 mod listing;
 mod overflow;
@@ -24,6 +25,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
 use crate::budget::Budget;
+pub use disk::{Disk, DiskFull, DiskUse, Unlinked};
 pub(crate) use ledger::Ledger;
 pub(crate) use overflow::Overflow;
 

@@ -16,6 +16,7 @@ use crate::compiler::{Compiler, MAX_SOURCE_BYTES};
 use crate::component::{Component, Components};
 use crate::engine::running_engine;
 use crate::error::{HostError, OpenError, PrepareError};
+use crate::files::DiskUse;
 use crate::guard::Guard;
 use crate::session::Session;
 
@@ -34,6 +35,15 @@ pub struct HostConfig {
     pub slots: u32,
 }
 
+/// How many instances a host has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Alive at once.
+    pub total: u32,
+    /// Of these, free now.
+    pub free: u32,
+}
+
 /// Runs sessions; a cheap handle on what they share.
 #[derive(Clone)]
 pub struct Host(Arc<Shared>);
@@ -42,6 +52,7 @@ struct Shared {
     components: Components,
     programs: BTreeMap<String, BuiltIn>,
     slots: Arc<Semaphore>,
+    places: u32,
     scratch: PathBuf,
     guard: Guard,
 }
@@ -80,6 +91,7 @@ impl Host {
             components: Components::new(engine, Cache::open(&cache)?, compiler)?,
             programs: programs.into_iter().map(built_in).collect(),
             slots: Arc::new(Semaphore::new(slots as usize)),
+            places: slots,
             scratch,
             guard: Guard::new(&cache)?,
         })))
@@ -90,7 +102,29 @@ impl Host {
     /// # Errors
     /// A granted directory cannot be opened, or a limit is not possible.
     pub fn session(&self, grants: Grants, limits: Limits) -> Result<Session, OpenError> {
-        Session::open(self.clone(), grants, limits)
+        Session::open(self.clone(), grants, limits, DiskUse::default())
+    }
+
+    /// As [`Host::session`], for folders that already hold so much of what
+    /// the limits allow.
+    ///
+    /// # Errors
+    /// As [`Host::session`].
+    pub fn session_holding(
+        &self,
+        grants: Grants,
+        limits: Limits,
+        held: DiskUse,
+    ) -> Result<Session, OpenError> {
+        Session::open(self.clone(), grants, limits, held)
+    }
+
+    /// Instances that may be alive at once, and places that are free.
+    pub fn places(&self) -> Places {
+        Places {
+            total: self.0.places,
+            free: u32::try_from(self.0.slots.available_permits()).unwrap_or(u32::MAX),
+        }
     }
 
     /// Makes a component ready to run: compiles it, unless it was before.

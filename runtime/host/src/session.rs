@@ -10,17 +10,19 @@ use mote_api::{
     Usage,
 };
 use tempfile::TempDir;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::budget::Budget;
 use crate::capability;
 use crate::cpu::CpuTimed;
 use crate::error::{HostError, OpenError, RunError};
-use crate::files::{Ledger, OpenDir};
+use crate::files::{Disk, DiskUse, Ledger, OpenDir};
 use crate::guard;
 use crate::host::Host;
+use crate::instance::Instance;
 use crate::scope::{Call, Scope};
 use crate::spill::{self, Spilled};
-use crate::stdio::{Input, Metered, Output, Stdio};
+use crate::stdio::{Input, Meter, Metered, Output, Stdio};
 
 /// Where a call's standard streams lead.
 #[derive(Clone, Default)]
@@ -46,7 +48,12 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(host: Host, grants: Grants, limits: Limits) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        host: Host,
+        grants: Grants,
+        limits: Limits,
+        held: DiskUse,
+    ) -> Result<Self, OpenError> {
         limits.check()?;
         let preopens: Vec<&Preopen> = grants.preopens().collect();
         preopens
@@ -71,7 +78,7 @@ impl Session {
                 dirs.push(make_private(scratch, guest)?);
             }
         }
-        let ledger = Ledger::new(&limits, aliased);
+        let ledger = Ledger::new(&limits, aliased, held);
         Ok(Self {
             host,
             grants: Arc::new(grants),
@@ -106,6 +113,52 @@ impl Session {
         streams: Streams,
         cancel: impl Future<Output = ()>,
     ) -> Result<Outcome, RunError> {
+        let (account, scope, call) = self.admit(invocation, streams)?;
+        let mut cancel = std::pin::pin!(cancel);
+        let started = tokio::select! {
+            biased;
+            () = &mut cancel => None,
+            started = self.start(&account.budget, scope, call) => Some(started?),
+        };
+        let Some((slot, instance)) = started else {
+            return Ok(account.close(End::Cancelled));
+        };
+        let launched = Launched {
+            account,
+            instance,
+            _slot: slot,
+        };
+        launched.run_until(cancel).await
+    }
+
+    /// Makes a program ready to run, and says so before it does.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn launch(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+    ) -> Result<Launched, RunError> {
+        let (account, scope, call) = self.admit(invocation, streams)?;
+        let (slot, instance) = self.start(&account.budget, scope, call).await?;
+        Ok(Launched {
+            account,
+            instance,
+            _slot: slot,
+        })
+    }
+
+    /// What its folders hold, for others who write there.
+    pub fn disk(&self) -> Disk {
+        Disk::new(&self.ledger)
+    }
+
+    fn admit(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+    ) -> Result<(Account, Scope, Call), RunError> {
         let limits = invocation
             .limits
             .as_ref()
@@ -122,50 +175,24 @@ impl Session {
             stdout: Metered::new(streams.stdout, &budget),
             stderr: Metered::new(streams.stderr, &budget),
         };
-        let (stdout, stderr) = (stdio.stdout.meter(), stdio.stderr.meter());
-        let call = self.call(invocation, stdio)?;
-        let work = async {
-            let _slot = self.slot(&budget).await?;
-            let instance = scope.launch(call).await?;
-            CpuTimed::new(instance.run(), Arc::clone(&budget)).await
+        let account = Account {
+            started,
+            stdout: stdio.stdout.meter(),
+            stderr: stdio.stderr.meter(),
+            spilled,
+            budget,
         };
-        let cancelled = async {
-            cancel.await;
-            budget.close();
-        };
-        let expired = async {
-            budget.expired().await;
-            budget.close();
-        };
-        let end = tokio::select! {
-            biased;
-            () = cancelled => End::Cancelled,
-            () = expired => End::Deadline,
-            ended = work => ended?.of_invocation(&budget),
-        };
-        // The program is gone; its children go as soon as they give way.
-        budget.all_ended().await;
-        let Spilled {
-            stdout: stdout_spill,
-            stderr: stderr_spill,
-        } = spilled;
-        Ok(Outcome {
-            exit_code: end.exit_code(),
-            hint: end.hint(),
-            end,
-            usage: usage(&budget, started),
-            stdout: StreamUsage {
-                bytes: stdout.bytes(),
-                spilled_to: stdout_spill.path(),
-            },
-            stderr: StreamUsage {
-                bytes: stderr.bytes(),
-                spilled_to: stderr_spill.path(),
-            },
-            denied: budget.denied(),
-            limits_hit: budget.hits(),
-            transaction: None,
-        })
+        Ok((account, scope, self.call(invocation, stdio)?))
+    }
+
+    async fn start(
+        &self,
+        budget: &Budget,
+        scope: Scope,
+        call: Call,
+    ) -> Result<(OwnedSemaphorePermit, Instance), RunError> {
+        let slot = self.slot(budget).await?;
+        Ok((slot, scope.launch(call).await?))
     }
 
     fn scope(&self, invocation: &Invocation, budget: &Arc<Budget>) -> Result<Scope, Rejection> {
@@ -204,13 +231,91 @@ impl Session {
 
     /// A place among the instances of this host, waited for as long as the
     /// call itself may take.
-    async fn slot(&self, budget: &Budget) -> Result<tokio::sync::OwnedSemaphorePermit, Rejection> {
+    async fn slot(&self, budget: &Budget) -> Result<OwnedSemaphorePermit, Rejection> {
         let full = || Rejection::Limit("the host is full; run it again later".to_owned());
         let wait = Arc::clone(self.host.slots()).acquire_owned();
         let permit = tokio::time::timeout(budget.limits.deadline, wait)
             .await
             .map_err(|_| full())?;
         permit.map_err(|_| full())
+    }
+}
+
+/// A program that is ready to run.
+pub struct Launched {
+    account: Account,
+    instance: Instance,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Launched {
+    /// Runs it to its end, or until `cancel` completes. Dropping the future
+    /// ends it too.
+    ///
+    /// # Errors
+    /// We fail.
+    pub async fn run_until(self, cancel: impl Future<Output = ()>) -> Result<Outcome, RunError> {
+        let Self {
+            account,
+            instance,
+            _slot,
+        } = self;
+        let budget = &account.budget;
+        let cancelled = async {
+            cancel.await;
+            budget.close();
+        };
+        let expired = async {
+            budget.expired().await;
+            budget.close();
+        };
+        let end = tokio::select! {
+            biased;
+            () = cancelled => End::Cancelled,
+            () = expired => End::Deadline,
+            ended = CpuTimed::new(instance.run(), Arc::clone(budget)) => ended?.of_invocation(budget),
+        };
+        // The program is gone; its children go as soon as they give way.
+        budget.all_ended().await;
+        Ok(account.close(end))
+    }
+}
+
+/// What an invocation is called to account for at its end.
+struct Account {
+    budget: Arc<Budget>,
+    started: Instant,
+    stdout: Meter,
+    stderr: Meter,
+    spilled: Spilled,
+}
+
+impl Account {
+    fn close(self, end: End) -> Outcome {
+        let Self {
+            budget,
+            started,
+            stdout,
+            stderr,
+            spilled,
+        } = self;
+        Outcome {
+            exit_code: end.exit_code(),
+            hint: end.hint(),
+            end,
+            usage: usage(&budget, started),
+            stdout: StreamUsage {
+                bytes: stdout.bytes(),
+                spilled_to: spilled.stdout.path(),
+            },
+            stderr: StreamUsage {
+                bytes: stderr.bytes(),
+                spilled_to: spilled.stderr.path(),
+            },
+            denied: budget.denied(),
+            limits_hit: budget.hits(),
+            transaction: None,
+        }
     }
 }
 

@@ -37,6 +37,21 @@ pub enum Output {
     Capture(Capture),
     /// The caller, or another guest.
     Pipe(PipeWriter),
+    /// The caller, in its own way.
+    Sink(Arc<dyn Sink>),
+}
+
+/// Takes a guest's output in the caller's own way, in the order in which it
+/// is written.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Bytes it takes now; `None` once it takes no more.
+    fn room(&self) -> Option<usize>;
+    /// Waits until there is room, or it takes no more.
+    async fn ready(&self);
+    /// Takes bytes, for which there was room when the guest asked: several
+    /// guests may have been told of the same.
+    fn push(&self, bytes: Bytes);
 }
 
 /// Output kept in memory. What comes after the ceiling is counted and
@@ -146,8 +161,10 @@ pub(crate) struct OutputExceeded;
 #[async_trait]
 impl Pollable for Metered {
     async fn ready(&mut self) {
-        if let Output::Pipe(pipe) = &mut self.output {
-            pipe.ready().await;
+        match &mut self.output {
+            Output::Pipe(pipe) => pipe.ready().await,
+            Output::Sink(sink) => sink.ready().await,
+            Output::Discard | Output::Capture(_) => {}
         }
     }
 }
@@ -163,6 +180,10 @@ impl OutputStream for Metered {
             Output::Discard => {}
             Output::Capture(capture) => capture.push(&bytes),
             Output::Pipe(pipe) => OutputStream::write(pipe, bytes)?,
+            Output::Sink(sink) => match sink.room() {
+                Some(_) => sink.push(bytes),
+                None => return Err(StreamError::Closed),
+            },
         }
         self.written.fetch_add(count, Relaxed);
         Ok(())
@@ -175,6 +196,10 @@ impl OutputStream for Metered {
     fn check_write(&mut self) -> StreamResult<usize> {
         match &mut self.output {
             Output::Pipe(pipe) => pipe.check_write(),
+            Output::Sink(sink) => match sink.room() {
+                Some(room) => Ok(room.min(MAX_WRITE_BYTES)),
+                None => Err(StreamError::Closed),
+            },
             Output::Discard | Output::Capture(_) => Ok(MAX_WRITE_BYTES),
         }
     }

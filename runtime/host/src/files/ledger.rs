@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mote_api::Limits;
 use wasmtime_wasi::FsPerms;
 
+use super::disk::DiskUse;
 use crate::file_id::{FileId, file_id};
 
 /// How much a sandbox's writable folders have grown, against its disk limits.
@@ -48,13 +49,27 @@ pub(super) struct Full;
 impl Ledger {
     /// A ledger for folders as they are. Where they are `aliased`, a file that
     /// is open to be read may be deleted by another of its names.
-    pub(crate) fn new(limits: &Limits, aliased: bool) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, aliased: bool, held: DiskUse) -> Arc<Self> {
         Arc::new(Self {
             max_bytes: limits.disk.as_u64().into(),
             max_entries: limits.disk_entries.into(),
             aliased,
-            account: Mutex::default(),
+            account: Mutex::new(Account {
+                bytes: held.bytes.into(),
+                entries: held.entries.into(),
+                held: HashMap::new(),
+            }),
         })
+    }
+
+    /// What the folders hold now; less than nothing counts as nothing.
+    pub(super) fn used(&self) -> DiskUse {
+        let Account { bytes, entries, .. } = *self.account();
+        let clamped = |sum: i128| u64::try_from(sum.max(0)).unwrap_or(u64::MAX);
+        DiskUse {
+            bytes: clamped(bytes),
+            entries: clamped(entries),
+        }
     }
 
     /// Whether a file opened with these rights has to be held.
@@ -195,7 +210,7 @@ mod tests {
             disk_entries: entries,
             ..Limits::default()
         };
-        Ledger::new(&limits, false)
+        Ledger::new(&limits, false, DiskUse::default())
     }
 
     fn booked(ledger: &Ledger) -> (i128, i128) {

@@ -37,6 +37,7 @@ impl Capability {
         match interface {
             "wasi:cli/environment" => Self::Env,
             "mote:sandbox/process" => Self::Spawn,
+            "mote:sandbox/terminal" => Self::Stdio,
             _ => match interface.split('/').next().unwrap_or(interface) {
                 "wasi:cli" | "wasi:io" => Self::Stdio,
                 "wasi:filesystem" => Self::Files,
@@ -164,6 +165,7 @@ mod tests {
             ("wasi:sockets/tcp@0.2.0", Capability::Sockets),
             ("wasi:http/outgoing-handler@0.2.0", Capability::Http),
             ("mote:sandbox/process@0.1.0", Capability::Spawn),
+            ("mote:sandbox/terminal@0.1.0", Capability::Stdio),
             ("wasi:clifford/environment", Capability::Unknown),
             ("environment", Capability::Unknown),
         ];

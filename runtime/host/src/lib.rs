@@ -37,12 +37,14 @@ mod scope;
 mod session;
 mod spill;
 mod stdio;
+mod terminal;
 
 pub use compiler::{Compiler, MAX_SOURCE_BYTES, compile_stdin};
 pub use component::Component;
 pub use error::{HostError, OpenError, PrepareError, RunError};
 pub use files::{Disk, DiskFull, DiskUse, Unlinked};
 pub use host::{Host, HostConfig, Places};
-pub use pipe::{PIPE_BYTES, PipeReader, PipeWriter, pipe};
+pub use pipe::{PIPE_BYTES, PipeReader, PipeWriter, line_pipe, pipe};
 pub use session::{Launched, Session, Streams};
 pub use stdio::{Capture, Input, Output, Sink};
+pub use terminal::Terminal;

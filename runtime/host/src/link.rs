@@ -13,6 +13,7 @@ use crate::instance::State;
 use crate::network::HasNoNetwork;
 use crate::process;
 use crate::stdio::HasStdio;
+use crate::terminal;
 
 /// Names the table of handles to wasmtime's linker.
 struct HasTable;
@@ -35,9 +36,9 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_input::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_output::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<State, HasStdio>(l, State::stdio)?;
+    cli::terminal_stdout::add_to_linker::<State, HasStdio>(l, State::stdio)?;
+    cli::terminal_stderr::add_to_linker::<State, HasStdio>(l, State::stdio)?;
     cli::stdin::add_to_linker::<State, HasStdio>(l, State::stdio)?;
     cli::stdout::add_to_linker::<State, HasStdio>(l, State::stdio)?;
     cli::stderr::add_to_linker::<State, HasStdio>(l, State::stdio)?;
@@ -62,5 +63,6 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     sockets::ip_name_lookup::add_to_linker::<State, HasNoNetwork>(l, State::network)?;
 
     process::add_to_linker(l)?;
+    terminal::add_to_linker(l)?;
     Ok(linker)
 }

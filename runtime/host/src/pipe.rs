@@ -22,10 +22,43 @@ pub const PIPE_BYTES: usize = 64 * 1024;
 #[derive(Default)]
 struct State {
     bytes: VecDeque<u8>,
+    /// The lengths of the lines in a pipe of lines: one read gets at most the
+    /// rest of the first. An empty one is read as end-of-file, once.
+    lines: Option<VecDeque<usize>>,
     /// A reader has found the pipe empty since it was last written to.
     wanted: bool,
     writers_gone: bool,
     readers_gone: bool,
+}
+
+impl State {
+    /// How much of its room is taken. An empty line takes room too.
+    fn taken(&self) -> usize {
+        self.bytes.len() + self.lines.as_ref().map_or(0, VecDeque::len)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.taken() == 0
+    }
+
+    /// Up to `size` of the bytes; `None` for an empty line.
+    fn pull(&mut self, size: usize) -> Option<Vec<u8>> {
+        let mut size = size.min(self.bytes.len());
+        if let Some(lines) = &mut self.lines
+            && let Some(line) = lines.front_mut()
+        {
+            let ends = *line == 0;
+            size = size.min(*line);
+            *line -= size;
+            if *line == 0 {
+                lines.pop_front();
+            }
+            if ends {
+                return None;
+            }
+        }
+        Some(self.bytes.drain(..size).collect())
+    }
 }
 
 #[derive(Default)]
@@ -77,7 +110,24 @@ pub struct PipeReader(Arc<ReaderEnd>);
 
 /// A new pipe of [`PIPE_BYTES`].
 pub fn pipe() -> (PipeWriter, PipeReader) {
-    let shared = Arc::new(Shared::default());
+    ends(State::default())
+}
+
+/// As [`pipe`], for what is typed at a terminal: each read gets at most what
+/// one write brought, and the writer may bring an end-of-file that is not the
+/// last. So the next program finds what the one before did not ask for.
+pub fn line_pipe() -> (PipeWriter, PipeReader) {
+    ends(State {
+        lines: Some(VecDeque::new()),
+        ..State::default()
+    })
+}
+
+fn ends(state: State) -> (PipeWriter, PipeReader) {
+    let shared = Arc::new(Shared {
+        state: Mutex::new(state),
+        ..Shared::default()
+    });
     (
         PipeWriter(Arc::new(WriterEnd(Arc::clone(&shared)))),
         PipeReader(Arc::new(ReaderEnd(shared))),
@@ -88,13 +138,16 @@ impl PipeWriter {
     /// Room for bytes now, or `None` if nobody reads any more.
     fn room(&self) -> Option<usize> {
         let state = self.0.0.state();
-        (!state.readers_gone).then(|| PIPE_BYTES.saturating_sub(state.bytes.len()))
+        (!state.readers_gone).then(|| PIPE_BYTES.saturating_sub(state.taken()))
     }
 
     /// Appends bytes for which there is room.
     fn push(&self, bytes: &[u8]) {
         let mut state = self.0.0.state();
         state.bytes.extend(bytes);
+        if let Some(lines) = &mut state.lines {
+            lines.push_back(bytes.len());
+        }
         state.wanted = false;
         drop(state);
         self.0.0.readable.notify_waiters();
@@ -123,6 +176,18 @@ impl PipeWriter {
             self.push(now);
             bytes = rest;
         }
+        Ok(())
+    }
+
+    /// Ends the input of whoever reads next, as Ctrl-D does; more may follow.
+    /// In a pipe that is none of lines it does nothing.
+    ///
+    /// # Errors
+    /// `BrokenPipe` once nobody reads any more.
+    pub async fn end_line(&self) -> std::io::Result<()> {
+        self.wait().await;
+        self.room().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        self.push(&[]);
         Ok(())
     }
 
@@ -164,15 +229,14 @@ impl PipeReader {
     /// where the writer has yet to write.
     fn pull(&self, size: usize) -> Option<Vec<u8>> {
         let mut state = self.0.0.state();
-        if state.bytes.is_empty() && state.writers_gone {
+        if state.is_empty() && state.writers_gone {
             return None;
         }
-        state.wanted |= state.bytes.is_empty();
-        let size = size.min(state.bytes.len());
-        let bytes = state.bytes.drain(..size).collect();
+        state.wanted |= state.is_empty();
+        let bytes = state.pull(size);
         drop(state);
         self.0.0.writable.notify_waiters();
-        Some(bytes)
+        bytes
     }
 
     /// Waits until there is something to read, or end-of-file.
@@ -181,7 +245,7 @@ impl PipeReader {
             let notified = self.0.0.readable.notified();
             {
                 let mut state = self.0.0.state();
-                if !state.bytes.is_empty() || state.writers_gone {
+                if !state.is_empty() || state.writers_gone {
                     return;
                 }
                 state.wanted = true;
@@ -226,7 +290,7 @@ impl OutputStream for PipeWriter {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let taken = {
             let state = self.0.0.state();
-            (!state.readers_gone).then_some(state.bytes.len())
+            (!state.readers_gone).then_some(state.taken())
         };
         match taken {
             None => Err(StreamError::Closed),
@@ -264,6 +328,30 @@ mod tests {
         drop(writer);
         assert_eq!(reader.read().await.as_deref(), Some(&b"abc"[..]));
         assert_eq!(reader.read().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_pipe_of_lines_gives_one_at_a_time_and_ends_more_than_once() {
+        let (writer, mut reader) = line_pipe();
+        writer.write_all(b"ab\n").await.unwrap();
+        writer.write_all(b"c\n").await.unwrap();
+        writer.end_line().await.unwrap();
+        writer.write_all(b"d").await.unwrap();
+        drop(writer);
+        assert_eq!(InputStream::read(&mut reader, 2).unwrap(), "ab");
+        for expected in [Some("\n"), Some("c\n"), None, Some("d"), None, None] {
+            let expected = expected.map(|text| text.as_bytes().to_vec());
+            assert_eq!(reader.read().await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn ends_of_file_that_nobody_reads_take_room() {
+        let (writer, _reader) = line_pipe();
+        for _ in 0..PIPE_BYTES {
+            writer.end_line().await.unwrap();
+        }
+        assert!(!done_at_once(writer.end_line()));
     }
 
     #[tokio::test]

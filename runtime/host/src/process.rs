@@ -22,6 +22,7 @@ use crate::instance::{Ended, Instance, State};
 use crate::pipe::{PipeReader, PipeWriter, pipe};
 use crate::scope::{Call, Scope};
 use crate::stdio::{self, Metered, Stdio};
+use crate::terminal::OnTerminal;
 use bindings::mote::sandbox::process::{
     self as wit, Command, ExitStatus, Host, HostChild, Input, Output, SpawnError,
 };
@@ -112,6 +113,11 @@ impl Host for Children<'_> {
 
 /// Starts a child of a program that holds `scope` and `stdio`.
 async fn start(scope: &Scope, stdio: &Stdio, command: Command) -> Result<Child, RunError> {
+    let on_terminal = OnTerminal {
+        stdin: stdio.on_terminal.stdin && command.stdin == Input::Inherited,
+        stdout: stdio.on_terminal.stdout && command.stdout == Output::Inherited,
+        stderr: stdio.on_terminal.stderr && command.stderr == Output::Inherited,
+    };
     let (stdin, stdin_end) = input(command.stdin, &stdio.stdin);
     let (stdout, stdout_end) = output(command.stdout, &stdio.stdout);
     let (stderr, stderr_end) = output(command.stderr, &stdio.stderr);
@@ -133,6 +139,7 @@ async fn start(scope: &Scope, stdio: &Stdio, command: Command) -> Result<Child, 
             stdin,
             stdout,
             stderr,
+            on_terminal,
         },
     };
     let budget = Arc::clone(&scope.budget);

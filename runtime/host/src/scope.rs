@@ -14,6 +14,7 @@ use crate::instance::{Instance, State};
 use crate::limiter::Limiter;
 use crate::program::{self, Program};
 use crate::stdio::Stdio;
+use crate::terminal::Terminal;
 
 /// Longest argument list in bytes: Linux's default ceiling for the arguments
 /// and environment of one process is 2 MiB.
@@ -27,6 +28,7 @@ pub(crate) struct Scope {
     pub(crate) dirs: Arc<[OpenDir]>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) terminal: Option<Terminal>,
     /// How many parents it has.
     pub(crate) depth: u32,
 }
@@ -75,7 +77,12 @@ impl Scope {
             limiter: Limiter::new(Arc::clone(&self.budget)),
             scope: self,
         };
-        Ok(Instance::new(command, state, process))
+        Ok(Instance::new(
+            component.manifest().digest,
+            command,
+            state,
+            process,
+        ))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::instance::Instance;
 use crate::scope::{Call, Scope};
 use crate::spill::{self, Spilled};
 use crate::stdio::{Input, Meter, Metered, Output, Stdio};
+use crate::terminal::{OnTerminal, Terminal};
 
 /// Where a call's standard streams lead.
 #[derive(Clone, Default)]
@@ -33,6 +34,8 @@ pub struct Streams {
     pub stdout: Output,
     /// Standard error.
     pub stderr: Output,
+    /// The terminal that all three lead to, if they do.
+    pub terminal: Option<Terminal>,
 }
 
 /// A sandbox on this host. Calls in it may run side by side; each has its own
@@ -168,18 +171,22 @@ impl Session {
             .map_err(|error| Rejection::Invalid(error.to_string()))?;
         let started = Instant::now();
         let budget = Budget::new(limits);
-        let scope = self.scope(invocation, &budget)?;
+        let terminal = streams.terminal.clone();
+        let on_terminal = OnTerminal::all(terminal.is_some());
+        let scope = self.scope(invocation, &budget, terminal.clone())?;
         let spilled = spill::attach(&streams, &scope);
         let stdio = Stdio {
             stdin: streams.stdin,
             stdout: Metered::new(streams.stdout, &budget),
             stderr: Metered::new(streams.stderr, &budget),
+            on_terminal,
         };
         let account = Account {
             started,
             stdout: stdio.stdout.meter(),
             stderr: stdio.stderr.meter(),
             spilled,
+            terminal,
             budget,
         };
         Ok((account, scope, self.call(invocation, stdio)?))
@@ -195,7 +202,12 @@ impl Session {
         Ok((slot, scope.launch(call).await?))
     }
 
-    fn scope(&self, invocation: &Invocation, budget: &Arc<Budget>) -> Result<Scope, Rejection> {
+    fn scope(
+        &self,
+        invocation: &Invocation,
+        budget: &Arc<Budget>,
+        terminal: Option<Terminal>,
+    ) -> Result<Scope, Rejection> {
         let dirs = match &invocation.preopens {
             None => Arc::clone(&self.dirs),
             Some(guests) => capability::attenuate(&self.dirs, guests)
@@ -207,6 +219,7 @@ impl Session {
             dirs,
             ledger: Arc::clone(&self.ledger),
             budget: Arc::clone(budget),
+            terminal,
             depth: 0,
         })
     }
@@ -262,7 +275,11 @@ impl Launched {
         } = self;
         let budget = &account.budget;
         let cancelled = async {
-            cancel.await;
+            let terminal = account.terminal.as_ref();
+            tokio::select! {
+                () = cancel => {}
+                Some(()) = interrupted(terminal) => {}
+            }
             budget.close();
         };
         let expired = async {
@@ -288,6 +305,7 @@ struct Account {
     stdout: Meter,
     stderr: Meter,
     spilled: Spilled,
+    terminal: Option<Terminal>,
 }
 
 impl Account {
@@ -298,6 +316,7 @@ impl Account {
             stdout,
             stderr,
             spilled,
+            terminal: _,
         } = self;
         Outcome {
             exit_code: end.exit_code(),
@@ -317,6 +336,12 @@ impl Account {
             transaction: None,
         }
     }
+}
+
+/// Waits for a Ctrl-C that no program takes; at once `None` without a terminal.
+async fn interrupted(terminal: Option<&Terminal>) -> Option<()> {
+    terminal?.ended().await;
+    Some(())
 }
 
 fn usage(budget: &Budget, started: Instant) -> Usage {

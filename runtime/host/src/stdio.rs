@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::{
 
 use crate::budget::Budget;
 use crate::pipe::{PipeReader, PipeWriter};
+use crate::terminal::OnTerminal;
 
 /// Most bytes one write may bring: bounds what a guest makes the host copy.
 const MAX_WRITE_BYTES: usize = 64 * 1024;
@@ -233,6 +234,7 @@ pub(crate) struct Stdio {
     pub(crate) stdin: Input,
     pub(crate) stdout: Metered,
     pub(crate) stderr: Metered,
+    pub(crate) on_terminal: OnTerminal,
 }
 
 /// [`Stdio`] together with the table its streams live in.

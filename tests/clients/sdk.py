@@ -1,0 +1,96 @@
+"""The published SDK, from its connection downwards and as it is published.
+
+usage: sdk.py python-runtime URL SANDBOX      its direct connection
+       sdk.py sandboxd ADDRESS REST GRPC      its in-cluster connection
+
+What lies above, claims and their controller, needs a cluster: a stand-in
+answers for the one object that the SDK reads.
+"""
+
+import sys
+
+from k8s_agent_sandbox.exceptions import SandboxRequestError
+from k8s_agent_sandbox.models import (
+    SandboxDirectConnectionConfig,
+    SandboxdInClusterConnectionConfig,
+)
+from k8s_agent_sandbox.sandbox import Sandbox
+
+BYTES = bytes(range(256)) * 1000
+
+
+class Cluster:
+    """A cluster of one sandbox at `address`."""
+
+    injected_api_client = None
+
+    def __init__(self, address):
+        self.address = address
+
+    def get_sandbox(self, _name, _namespace):
+        ips = [{"ip": self.address}] if self.address else []
+        return {"metadata": {}, "status": {"podIPs": ips}}
+
+
+def connect():
+    kind, target, *more = sys.argv[1:]
+    if kind == "python-runtime":
+        config = SandboxDirectConnectionConfig(api_url=target, server_port=8888)
+        return Sandbox("claim", more[0], connection_config=config, k8s_helper=Cluster(None))
+    rest, grpc = (int(port) for port in more)
+    config = SandboxdInClusterConnectionConfig(
+        mode="in-cluster-pod-ip", rest_port=rest, grpc_port=grpc
+    )
+    return Sandbox("claim", "sandbox", connection_config=config, k8s_helper=Cluster(target))
+
+
+def commands(sandbox):
+    # The two surfaces differ in this alone: only sandboxd's has a shell.
+    line = "sh -c 'echo out; echo err >&2; exit 3'"
+    ended = sandbox.commands.run(line)
+    assert (ended.stdout, ended.stderr, ended.exit_code) == ("out\n", "err\n", 3), ended
+    assert sandbox.commands.run("echo 'hello world'").stdout == "hello world\n"
+    late = sandbox.commands.run("sleep 100", command_timeout=0.5)
+    assert late.timed_out, late
+
+
+def files(sandbox):
+    sandbox.files.write("data.bin", BYTES)
+    assert sandbox.files.read("data.bin") == BYTES
+    assert sandbox.files.exists("data.bin")
+    assert not sandbox.files.exists("nothing")
+    sandbox.commands.run("mkdir folder")
+    entries = {entry.name: entry for entry in sandbox.files.list(".")}
+    assert entries["data.bin"].size == len(BYTES), entries
+    assert entries["data.bin"].type == "file", entries
+    assert entries["folder"].type == "directory", entries
+    assert entries["data.bin"].modified.year >= 2024, entries
+    try:
+        sandbox.files.read("nothing")
+    except SandboxRequestError as error:
+        assert error.status_code == 404, error
+    else:
+        raise AssertionError("read a file that is not there")
+
+
+def sandboxd(sandbox):
+    sandbox.files.write("deep/er/f.txt", "text")
+    ended = sandbox.commands.run("cat f.txt; echo $A", cwd="deep/er", env={"A": "b"})
+    assert ended.stdout == "textb\n", ended
+    [entry] = sandbox.files.list("deep/er")
+    assert entry.mode == "0644", entry
+    try:
+        sandbox.files.delete("deep")
+    except SandboxRequestError as error:
+        assert error.status_code == 409, error
+    else:
+        raise AssertionError("deleted a folder that holds something")
+    sandbox.files.delete("deep", recursive=True)
+    assert not sandbox.files.exists("deep/er/f.txt")
+
+
+sandbox = connect()
+cases = [commands, files] + ([sandboxd] if sys.argv[1] == "sandboxd" else [])
+for case in cases:
+    case(sandbox)
+    print(case.__name__)

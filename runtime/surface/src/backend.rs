@@ -137,6 +137,10 @@ pub enum StartError {
     /// No room now; the same request may succeed later.
     #[error("{0}")]
     Busy(String),
+    /// The context that the call was for has ended since its last call, which
+    /// is told once.
+    #[error("{0}")]
+    Lost(String),
     /// The sandbox is suspended or gone.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -18,6 +18,7 @@ mod contexts;
 mod events;
 mod files;
 pub mod listen;
+mod output;
 pub mod process;
 pub mod proto;
 mod rest;
@@ -29,5 +30,8 @@ pub use backend::{
 };
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};
 pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
-pub use files::{Files, Full, Gone, PATH_BYTES, PathError, Quota, Unlimited};
+pub use files::{
+    FileError, Files, Found, Full, Gone, LIST_ENTRIES, Listed, Opened, PATH_BYTES, PathError, Quota,
+    Unlimited, Upload,
+};
 pub use state::State;

@@ -3,7 +3,6 @@
 //! a FastAPI program, so what is refused is refused in FastAPI's words.
 
 mod execute;
-mod output;
 mod refusal;
 mod request;
 mod words;

@@ -13,9 +13,6 @@ use crate::{Backend, Caller, Command, TerminalSize, call};
 /// Most bytes of arguments and variables together: what Linux takes by
 /// default, a quarter of a stack of 8 MiB.
 const MAX_ARGUMENT_BYTES: usize = 2 * 1024 * 1024;
-/// The variable that names an interpreter context, for callers that can set
-/// no metadata.
-const CONTEXT_VARIABLE: &str = "MOTE_CONTEXT";
 /// The size of a terminal whose caller names none: that of a VT100.
 const DEFAULT_TERMINAL: TerminalSize = TerminalSize { cols: 80, rows: 24 };
 
@@ -58,7 +55,7 @@ impl<B: Backend> Envelope<B> {
         let config = config.ok_or_else(|| Status::invalid_argument("command is required"))?;
         check(&config)?;
         let cwd = config.cwd.as_deref().unwrap_or_default();
-        let mut command = Command {
+        Ok(Command {
             cwd: self.directory(cwd).await?,
             argv: config.command,
             env: config.env_vars.into_iter().collect(),
@@ -67,9 +64,7 @@ impl<B: Backend> Envelope<B> {
             lifetime: None,
             options: self.options.clone(),
             caller: self.caller.clone(),
-        };
-        name_context(&mut command)?;
-        Ok(command)
+        })
     }
 
     /// The working directory that the caller calls `path`.
@@ -104,36 +99,6 @@ fn check(config: &ProcessConfig) -> Result<(), Status> {
         return invalid("a name in env_vars must not be empty or contain '='");
     }
     Ok(())
-}
-
-/// Takes the name of a context from the environment of a Python command, and
-/// leaves it there for others.
-fn name_context(command: &mut Command) -> Result<(), Status> {
-    let is_context = |(name, _): &(String, String)| name == CONTEXT_VARIABLE;
-    if !runs_python(&command.argv) {
-        return Ok(());
-    }
-    let Some(at) = command.env.iter().position(is_context) else {
-        return Ok(());
-    };
-    let (_, name) = command.env.swap_remove(at);
-    if command.options.context.is_none() {
-        let name = name
-            .parse()
-            .map_err(|error| Status::invalid_argument(format!("{CONTEXT_VARIABLE}: {error}")))?;
-        command.options.context = Some(name);
-    }
-    Ok(())
-}
-
-/// Whether it is `python3 -c CODE` or `python3 FILE`: all that a context runs.
-fn runs_python(argv: &[String]) -> bool {
-    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-    match *argv {
-        ["python3" | "python", "-c", _] => true,
-        ["python3" | "python", file] => !file.starts_with('-'),
-        _ => false,
-    }
 }
 
 /// The terminal that a caller asks for.

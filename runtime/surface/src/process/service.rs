@@ -19,7 +19,7 @@ use crate::proto::{
     DESCRIPTORS, ExecuteRequest, ExecuteResponse, ResizeTtyRequest, SendSignalRequest,
     StartRequest, WriteStdinRequest,
 };
-use crate::{Backend, Control, Signal, proto};
+use crate::{Backend, Control, Signal, contexts, proto};
 
 /// Largest request, in bytes: what gRPC servers take unless told otherwise.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
@@ -62,7 +62,7 @@ impl<B: Backend> ProcessService for Service<B> {
         let (envelope, message) = Envelope::<B>::open(request)?;
         let work = async {
             let command = envelope.command(message.config, None, false).await?;
-            let running = envelope.backend.start(command).await;
+            let running = contexts::start(&envelope.backend, command).await;
             let running =
                 running.map_err(|error| status::not_started("failed to execute command", error))?;
             let processes = &envelope.backend.state().processes;
@@ -78,7 +78,7 @@ impl<B: Backend> ProcessService for Service<B> {
         let work = async {
             let terminal = message.pty.map(request::terminal).transpose()?;
             let command = envelope.command(message.config, terminal, true).await?;
-            let running = envelope.backend.start(command).await;
+            let running = contexts::start(&envelope.backend, command).await;
             running.map_err(|error| status::not_started("failed to start command", error))
         };
         let running = envelope.deadline.within(work).await?;

@@ -24,6 +24,7 @@ pub(super) fn not_started(what: &str, error: StartError) -> Status {
         StartError::Invalid(text) => Status::invalid_argument(text),
         // The code that clients try again after.
         StartError::Busy(_) => Status::unavailable(text),
+        StartError::Lost(text) => Status::failed_precondition(text),
         StartError::Unavailable(error) => unavailable(&error),
         StartError::Host => Status::internal(text),
     }

@@ -11,13 +11,13 @@ use mote_api::{CallOptions, End, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::output::{Output, collect, line};
 use super::refusal::Refusal;
 use super::request::Execute;
 use super::{answer, words};
 use crate::backend::{Backend, Command, StartError};
-use crate::call;
 use crate::caller::{Caller, OUTCOME_HEADER};
+use crate::output::{Output, collect, line};
+use crate::{call, contexts};
 
 /// The exit status of a command that did not start.
 const FAILED_TO_START: i32 = 1;
@@ -98,7 +98,7 @@ pub(super) async fn execute<B: Backend>(
         options,
         caller: caller.map(|Extension(caller)| caller).unwrap_or_default(),
     };
-    let (told, outcome) = match backend.start(command).await {
+    let (told, outcome) = match contexts::start(&backend, command).await {
         Ok(running) => Executed::ended(collect(running).await, limit),
         Err(StartError::Unavailable(error)) => return Err(error.into()),
         Err(error) => (Executed::not_started(&error), None),

@@ -11,16 +11,16 @@ const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a program wrote and how it ended.
 #[derive(Debug)]
-pub(super) struct Output {
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Output {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     /// `None` if nobody knows: its host failed.
-    pub(super) exit: Option<Exit>,
+    pub(crate) exit: Option<Exit>,
 }
 
 /// Runs a program to its end. What it writes past the bound is dropped, and
 /// the end of `stderr` says so: it may have work to do besides.
-pub(super) async fn collect(mut running: Running) -> Output {
+pub(crate) async fn collect(mut running: Running) -> Output {
     let mut streams = Streams::default();
     let mut exit = None;
     while let Some(event) = running.events.recv().await {
@@ -65,7 +65,7 @@ impl Streams {
 }
 
 /// Adds a note on a line of its own.
-pub(super) fn line(stderr: &mut String, note: &str) {
+pub(crate) fn line(stderr: &mut String, note: &str) {
     if !stderr.is_empty() && !stderr.ends_with('\n') {
         stderr.push('\n');
     }

@@ -1,0 +1,242 @@
+//! One interpreter, from its start to its end: a task that runs calls one
+//! after the other.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mote_api::End;
+use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::call::{Answer, Call, Numbered, Told};
+use super::frames::{Frames, Piece, TooLong};
+use super::lost::{Lost, Used};
+use crate::backend::{Running, StartError};
+use crate::events::{CallerGone, Event, EventSender};
+
+/// A call that waits for the interpreter.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) call: Call,
+    pub(super) limit: Duration,
+    /// Told once the interpreter has the call, or why there is none.
+    pub(super) begun: oneshot::Sender<Result<(), StartError>>,
+    pub(super) events: EventSender,
+    pub(super) answer: oneshot::Sender<Answer>,
+    /// Ends the call, and the context with it: an interpreter cannot be
+    /// interrupted.
+    pub(super) cancel: CancellationToken,
+    /// Whoever holds it has the interpreter.
+    pub(super) turn: OwnedSemaphorePermit,
+    /// A place in the queue.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// Runs calls until the context is lost. `lost` is told before the caller is.
+pub(super) async fn run(
+    start: impl Future<Output = Result<Running, StartError>>,
+    mut jobs: mpsc::Receiver<Job>,
+    idle: Duration,
+    stop: CancellationToken,
+    lost: impl FnOnce(Option<&Lost>),
+) {
+    let started = tokio::select! {
+        biased;
+        () = stop.cancelled() => return,
+        started = start => started,
+    };
+    let program = match started {
+        Ok(program) => program,
+        Err(error) => {
+            lost(None);
+            if let Some(job) = jobs.recv().await {
+                // A caller that has gone does not mind.
+                let _gone = job.begun.send(Err(error));
+            }
+            return;
+        }
+    };
+    let mut interpreter = Interpreter::new(program);
+    let (why, call) = serve(&mut interpreter, &mut jobs, idle, &stop).await;
+    drop(interpreter);
+    lost(Some(&why));
+    if let Some((events, used)) = call
+        && let Some(exit) = why.exit(used)
+    {
+        let _gone = events.push(Event::Exit(exit));
+    }
+}
+
+/// Runs calls until the context is lost: why, and with which call.
+async fn serve(
+    interpreter: &mut Interpreter,
+    jobs: &mut mpsc::Receiver<Job>,
+    idle: Duration,
+    stop: &CancellationToken,
+) -> (Lost, Option<(EventSender, Used)>) {
+    loop {
+        let next = async {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => Err(Lost::Stopped),
+                job = jobs.recv() => job.ok_or(Lost::Stopped),
+                lost = interpreter.rest() => Err(lost),
+            }
+        };
+        let job = match tokio::time::timeout(idle, next).await {
+            Ok(Ok(job)) => job,
+            Ok(Err(lost)) => return (lost, None),
+            Err(_) => return (Lost::Idle, None),
+        };
+        if job.begun.send(Ok(())).is_err() {
+            continue;
+        }
+        let began = Instant::now();
+        let mut used = Used::default();
+        let ended = tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(Lost::Stopped),
+            () = job.cancel.cancelled() => Err(Lost::Cancelled),
+            () = job.events.closed() => Err(Lost::Cancelled),
+            ended = tokio::time::timeout(job.limit, interpreter.call(&job.call, &job.events, &mut used)) => {
+                ended.unwrap_or(Err(Lost::Deadline))
+            }
+        };
+        used.wall = began.elapsed();
+        match ended {
+            Err(lost) => return (lost, Some((job.events, used))),
+            Ok(answer) => {
+                let code = answer.exit_code;
+                let _gone = job.answer.send(answer);
+                let _gone = job
+                    .events
+                    .push(Event::Exit(used.exit(End::Exited { code })));
+            }
+        }
+        drop((job.turn, job.place));
+    }
+}
+
+/// A running interpreter.
+#[derive(Debug)]
+struct Interpreter {
+    program: Running,
+    stdout: Frames,
+    stderr: Frames,
+    calls: u64,
+}
+
+impl Interpreter {
+    fn new(program: Running) -> Self {
+        Self {
+            program,
+            stdout: Frames::default(),
+            stderr: Frames::default(),
+            calls: 0,
+        }
+    }
+
+    /// Runs one call, telling what it writes.
+    async fn call(
+        &mut self,
+        call: &Call,
+        events: &EventSender,
+        used: &mut Used,
+    ) -> Result<Answer, Lost> {
+        self.calls += 1;
+        let id = self.calls;
+        let mut line = serde_json::to_vec(&Numbered { id, call }).map_err(|_| Lost::Host)?;
+        line.push(b'\n');
+        // If it does not read, its end is the next that is heard of it.
+        let _ended = self.program.control.write(line.into()).await;
+        let mut answer = None;
+        let mut is_told = false;
+        loop {
+            match self.program.events.recv().await {
+                Some(Event::Stdout(bytes)) => {
+                    self.stdout.push(&bytes);
+                    while let Some(piece) = self.stdout.next()? {
+                        match piece {
+                            Piece::Output(bytes) => stdout(events, bytes, used).await?,
+                            Piece::Line(line) => answer = Some(about(id, &line)?),
+                        }
+                    }
+                }
+                Some(Event::Stderr(bytes)) => {
+                    self.stderr.push(&bytes);
+                    while let Some(piece) = self.stderr.next()? {
+                        match piece {
+                            Piece::Output(bytes) => stderr(events, bytes, used).await?,
+                            Piece::Line(line) => {
+                                about::<serde::de::IgnoredAny>(id, &line)?;
+                                is_told = true;
+                            }
+                        }
+                    }
+                }
+                Some(Event::Exit(exit)) => {
+                    stdout(events, self.stdout.rest(), used).await?;
+                    stderr(events, self.stderr.rest(), used).await?;
+                    return Err(Lost::Ended(Box::new(exit)));
+                }
+                None => return Err(Lost::Host),
+            }
+            if is_told && let Some(answer) = answer.take() {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Waits until the program ends, although no call is running. What it
+    /// writes then is for nobody.
+    async fn rest(&mut self) -> Lost {
+        loop {
+            let (stream, bytes) = match self.program.events.recv().await {
+                Some(Event::Stdout(bytes)) => (&mut self.stdout, bytes),
+                Some(Event::Stderr(bytes)) => (&mut self.stderr, bytes),
+                Some(Event::Exit(exit)) => return Lost::Ended(Box::new(exit)),
+                None => return Lost::Host,
+            };
+            stream.push(&bytes);
+            loop {
+                match stream.next() {
+                    Ok(Some(Piece::Output(_))) => {}
+                    Ok(None) => break,
+                    Ok(Some(Piece::Line(_))) | Err(TooLong) => return Lost::Garbled,
+                }
+            }
+        }
+    }
+}
+
+async fn stdout(events: &EventSender, bytes: Bytes, used: &mut Used) -> Result<(), CallerGone> {
+    used.stdout += bytes.len() as u64;
+    match bytes.is_empty() {
+        true => Ok(()),
+        false => events.send(Event::Stdout(bytes)).await,
+    }
+}
+
+async fn stderr(events: &EventSender, bytes: Bytes, used: &mut Used) -> Result<(), CallerGone> {
+    used.stderr += bytes.len() as u64;
+    match bytes.is_empty() {
+        true => Ok(()),
+        false => events.send(Event::Stderr(bytes)).await,
+    }
+}
+
+/// What a line of the driver says, if it is about this call.
+fn about<T: DeserializeOwned>(id: u64, line: &[u8]) -> Result<T, Lost> {
+    let told: Told = serde_json::from_slice(line).map_err(|_| Lost::Garbled)?;
+    match told.id == id {
+        true => serde_json::from_slice(line).map_err(|_| Lost::Garbled),
+        false => Err(Lost::Garbled),
+    }
+}
+
+impl From<TooLong> for Lost {
+    fn from(_: TooLong) -> Self {
+        Self::Garbled
+    }
+}

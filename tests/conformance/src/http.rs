@@ -95,7 +95,8 @@ impl Ask {
             add(name, value);
         }
         let told = |name| self.headers.iter().any(|(told, _)| told == name);
-        if matches!(self.method, "PUT" | "POST") && !told("content-length") {
+        let sized = told("content-length") || told("transfer-encoding");
+        if matches!(self.method, "PUT" | "POST") && !sized {
             add("content-length", &self.body.len().to_string());
         }
         head.push_str("\r\n");

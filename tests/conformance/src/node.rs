@@ -14,12 +14,14 @@ use crate::target::{Endpoint, Target};
 /// Runs the server given as arguments until this process closes our end of
 /// its stdin, as it does at the latest when it ends: a static has no end of
 /// its own. Then removes the state, if it is not to be kept.
-const KEEPER: &str = r#""$@" & read -r _; kill "$!"; wait "$!"; ${SCRATCH:+rm -rf "$SCRATCH"}"#;
+const KEEPER: &str =
+    r#""$@" & echo "$!"; read -r _; kill "$!"; wait "$!"; ${SCRATCH:+rm -rf "$SCRATCH"}"#;
 
 /// A running `mote serve`.
 #[derive(Debug)]
 pub struct Node {
     authority: String,
+    pid: String,
     keeper: Child,
     stdin: Option<ChildStdin>,
     /// Held open, so that the server may say more than the test hears.
@@ -56,6 +58,7 @@ impl Node {
         let mut keeper = command.spawn().unwrap();
         let stdin = keeper.stdin.take();
         let mut stdout = BufReader::new(keeper.stdout.take().unwrap()).lines();
+        let pid = stdout.next().unwrap().unwrap();
         let authority = stdout
             .by_ref()
             .map_while(Result::ok)
@@ -63,10 +66,20 @@ impl Node {
             .expect("mote serve ended before it listened; its error is above");
         Self {
             authority: authority.trim_end_matches('/').to_owned(),
+            pid,
             keeper,
             stdin,
             _stdout: stdout,
         }
+    }
+
+    /// Ends it as nothing that it could prepare for.
+    pub fn kill(self) {
+        let mut kill = Command::new("sh");
+        let killed = kill
+            .args(["-c", "kill -9 \"$1\"", "kill", &self.pid])
+            .status();
+        assert!(killed.unwrap().success());
     }
 
     /// Its own REST interface.

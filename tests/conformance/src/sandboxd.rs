@@ -1,6 +1,7 @@
 //! `mote-sandboxd`, one for each test.
 
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
@@ -15,29 +16,35 @@ use crate::target::{Endpoint, Target};
 /// How often a port is tried until it answers.
 const KNOCK: Duration = Duration::from_millis(5);
 
-/// A running `mote-sandboxd` with an empty root.
+/// A running `mote-sandboxd`.
 pub struct Sandboxd {
     address: Ipv4Addr,
-    root: TempDir,
-    _server: Server,
+    root: PathBuf,
+    /// The root, if it is to go with the daemon.
+    _scratch: Option<TempDir>,
+    server: Server,
 }
 
 impl Sandboxd {
-    /// Starts one and waits until it listens.
+    /// Starts one on an empty root and waits until it listens.
     pub async fn start() -> Self {
-        Self::start_with(&[]).await
+        let scratch = tempfile::tempdir().unwrap();
+        let daemon = Self::start_on(scratch.path()).await;
+        Self {
+            _scratch: Some(scratch),
+            ..daemon
+        }
     }
 
-    /// The same with more flags.
-    pub async fn start_with(flags: &[&str]) -> Self {
+    /// The same on a root that stays.
+    pub async fn start_on(root: &Path) -> Self {
         let address = own_address();
-        let root = tempfile::tempdir().unwrap();
+        let root = root.canonicalize().unwrap();
         let mut command = Command::new(binary("mote-sandboxd"));
         command
             .arg(format!("--listen-host={address}"))
-            .arg(format!("--root-dir={}", root.path().display()))
-            .args(flags)
-            .env("SANDBOX_BASE_DIR", root.path())
+            .arg(format!("--root-dir={}", root.display()))
+            .env("SANDBOX_BASE_DIR", &root)
             .env("SANDBOX_NAME", "conformance")
             .env("SANDBOX_API_TOKEN", "hidden")
             .env("OTHER_NAME", "hidden");
@@ -48,19 +55,27 @@ impl Sandboxd {
         Self {
             address,
             root,
-            _server: server,
+            _scratch: None,
+            server,
         }
+    }
+
+    /// Ends it as nothing that it could prepare for.
+    pub fn kill(self) {
+        drop(self.server);
+    }
+
+    /// Its REST surface.
+    pub fn rest(&self) -> Endpoint {
+        Endpoint::plain(&format!("{}:{REST}", self.address))
     }
 
     /// It, as a target.
     pub fn target(self) -> Target {
         let endpoint = |port| Endpoint::plain(&format!("{}:{port}", self.address));
-        let root = self.root.path().canonicalize().unwrap();
-        Target::new(
-            [endpoint(GRPC), endpoint(REST), endpoint(RUNTIME)],
-            root.to_str().unwrap(),
-            self,
-        )
+        let root = self.root.to_str().unwrap().to_owned();
+        let surfaces = [endpoint(GRPC), endpoint(REST), endpoint(RUNTIME)];
+        Target::new(surfaces, &root, self)
     }
 }
 

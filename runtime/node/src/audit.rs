@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A call never waits for the log, and a stranger cannot fill it. Whatever the log lacks, it says so itself
-//! in an entry `lost`, and the metrics count it.
+//! in an entry `lost`, and the metrics count it. A host that is killed takes
+//! the lines of its last few milliseconds with it.
 
 mod brake;
 mod entry;
@@ -98,9 +99,11 @@ impl Drop for Log {
     fn drop(&mut self) {
         // The writer ends when nobody can send any more.
         self.queue = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        thread.thread().unpark();
+        if thread.join().is_err() {
             tracing::error!("the writer of the audit log failed; its last lines are lost");
         }
     }

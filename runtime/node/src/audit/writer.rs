@@ -1,9 +1,11 @@
 //! The thread that alone writes the audit log.
 
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use super::file::{AuditError, Files, Rotation};
 use super::{Entry, line};
@@ -12,6 +14,9 @@ use crate::metrics::Metrics;
 /// Lines are written together up to this size: a write costs some µs however
 /// small it is.
 const BATCH_BYTES: usize = 64 << 10;
+/// A line waits so long for others. Whoever sends to a waiting thread wakes
+/// it, which costs a call some 20 µs; so only the first of many does.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// What the log lacks.
 #[derive(Debug)]
@@ -71,20 +76,27 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
-        while let Ok(mut batch) = self.lines.recv() {
-            let mut lines = 1;
-            while batch.len() < BATCH_BYTES
-                && let Ok(line) = self.lines.try_recv()
-            {
-                batch.extend(line);
-                lines += 1;
-            }
-            self.write(batch, lines);
+        while let Ok(first) = self.lines.recv() {
+            std::thread::park_timeout(LINGER);
+            self.drain(first);
         }
         self.write(Vec::new(), 0);
         if let Err(error) = self.files.sync() {
             self.failed(&error);
         }
+    }
+
+    /// Writes `batch`, which is one line, and all that wait behind it.
+    fn drain(&mut self, mut batch: Vec<u8>) {
+        let mut lines = 1;
+        while let Ok(line) = self.lines.try_recv() {
+            batch.extend(line);
+            lines += 1;
+            if batch.len() >= BATCH_BYTES {
+                self.write(mem::take(&mut batch), mem::take(&mut lines));
+            }
+        }
+        self.write(batch, lines);
     }
 
     /// Adds `batch`, and what the log has to tell of lines it lacks.
@@ -115,7 +127,7 @@ impl Writer {
 
     fn failed(&mut self, error: &std::io::Error) {
         self.lost.metrics.audit_failed();
-        if !std::mem::replace(&mut self.failing, true) {
+        if !mem::replace(&mut self.failing, true) {
             let path = self.files.path().display();
             tracing::error!(%path, %error, "failed to write the audit log; its lines are lost until it can be written");
         }

@@ -89,7 +89,8 @@ impl<B: Backend> ProcessService for Service<B> {
         let started = Started {
             number,
             _entry: entry,
-            _deadline: envelope.deadline.end_at(Arc::clone(&running.control)),
+            deadline: envelope.deadline,
+            _alarm: envelope.deadline.end_at(Arc::clone(&running.control)),
             running,
         };
         Ok(Response::new(started.into_stream()))

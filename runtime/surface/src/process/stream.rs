@@ -6,8 +6,10 @@ use futures_util::{Stream, stream};
 use tokio::sync::oneshot;
 use tonic::Status;
 
+use super::deadline::Deadline;
+use super::status::broken_off;
 use super::table::Entry;
-use super::{status, trailers};
+use super::trailers;
 use crate::proto::start_response::Event as Told;
 use crate::proto::{ExitEvent, InitEvent, StartResponse};
 use crate::{Event, Running};
@@ -21,8 +23,9 @@ pub(super) struct Started {
     pub(super) number: i32,
     pub(super) _entry: Entry,
     pub(super) running: Running,
-    /// Dropped when the deadline is of no interest any more.
-    pub(super) _deadline: Option<oneshot::Sender<()>>,
+    pub(super) deadline: Deadline,
+    /// Ends the program at the deadline, until dropped.
+    pub(super) _alarm: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug)]
@@ -57,10 +60,11 @@ impl Next {
 
 impl Started {
     async fn next(mut self) -> (Result<StartResponse, Status>, Next) {
-        let event = match self.running.events.recv().await {
-            Some(Event::Stdout(bytes)) => Told::Stdout(bytes),
-            Some(Event::Stderr(bytes)) => Told::Stderr(bytes),
-            Some(Event::Exit(exit)) => {
+        let event = async { self.running.events.recv().await.ok_or_else(broken_off) };
+        let event = match self.deadline.within(event).await {
+            Ok(Event::Stdout(bytes)) => Told::Stdout(bytes),
+            Ok(Event::Stderr(bytes)) => Told::Stderr(bytes),
+            Ok(Event::Exit(exit)) => {
                 let event = ExitEvent {
                     exit_code: exit.code,
                 };
@@ -69,7 +73,7 @@ impl Started {
                 drop(self);
                 return (Ok(told(Told::Exit(event))), last);
             }
-            None => return (Err(status::broken_off()), Next::Nothing),
+            Err(status) => return (Err(status), Next::Nothing),
         };
         (Ok(told(event)), Next::Output(self))
     }

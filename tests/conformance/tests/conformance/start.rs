@@ -180,10 +180,15 @@ pub(crate) async fn a_grandchild_that_holds_the_pipes_delays_exit_by_5_s(target:
 
 /// For processes: as above, nothing else keeps the stream open so long.
 pub(crate) async fn a_signal_after_the_end_does_nothing(target: &Target) {
-    let mut started = target.start_sh("sleep 1000 & echo out").await;
-    started.until("out\n").await;
-    // It may not have ended yet; the next ones find that it has.
-    for _ in 0..20 {
-        started.signal(15).await.unwrap();
+    let mut started = target.start_sh("sleep 1000 & echo $$").await;
+    let pid = started.until("\n").await;
+    let gone = format!("kill -0 {} 2>/dev/null || echo gone", pid.trim());
+    within("the end of the shell", async {
+        while target.sh(&gone).await.stdout != "gone\n" {}
+    })
+    .await;
+    for signal in [15, 9, 2] {
+        started.signal(signal).await.unwrap();
     }
+    assert_eq!(started.end().await.code, 0);
 }

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::budget::Budget;
 use crate::cache::Cache;
+use crate::commands::Commands;
 use crate::compiler::{Compiler, MAX_SOURCE_BYTES};
 use crate::component::{Component, Components};
 use crate::engine::running_engine;
@@ -51,6 +52,7 @@ pub struct Host(Arc<Shared>);
 struct Shared {
     components: Components,
     programs: BTreeMap<String, BuiltIn>,
+    commands: Commands,
     slots: Arc<Semaphore>,
     places: u32,
     scratch: PathBuf,
@@ -78,6 +80,8 @@ impl Host {
         } = config;
         let engine = running_engine(slots)?;
         std::fs::create_dir_all(&scratch).map_err(HostError::file("create", &scratch))?;
+        let shell = programs.get("sh");
+        let commands = shell.map(|shell| Commands::beside(shell)).transpose()?;
         let built_in = |(name, path)| {
             (
                 name,
@@ -90,6 +94,7 @@ impl Host {
         Ok(Self(Arc::new(Shared {
             components: Components::new(engine, Cache::open(&cache)?, compiler)?,
             programs: programs.into_iter().map(built_in).collect(),
+            commands: commands.unwrap_or_default(),
             slots: Arc::new(Semaphore::new(slots as usize)),
             places: slots,
             scratch,
@@ -212,6 +217,12 @@ impl Host {
         }
         let prepared = self.prepare_at(path, Some(budget)).await?;
         Ok(Some(component.get_or_init(|| prepared).clone()))
+    }
+
+    /// Whether the shell has a command of this name that is a program
+    /// elsewhere.
+    pub(crate) fn is_command(&self, name: &str) -> bool {
+        self.0.commands.has(name)
     }
 
     pub(crate) fn guard(&self) -> &Guard {

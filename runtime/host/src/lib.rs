@@ -17,6 +17,7 @@ mod adapt;
 mod budget;
 mod cache;
 mod capability;
+mod commands;
 mod compiler;
 mod component;
 mod cpu;

@@ -17,8 +17,8 @@ use crate::scope::Scope;
 const ALIASES: [(&str, &str); 3] = [("bash", "sh"), ("python", "python3"), ("node", "js")];
 /// Folders in which built-in programs appear to be.
 const PROGRAM_FOLDERS: [&str; 3] = ["/bin/", "/usr/bin/", "/usr/local/bin/"];
-/// Runs a script file by its first line.
-const SCRIPT_RUNNER: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\""];
+/// Runs a command of the shell, or a script file by its first line.
+const SHELL_RUNNER: [&str; 3] = ["sh", "-c", "\"$0\" \"$@\""];
 
 /// What is to be run.
 pub(crate) struct Program {
@@ -49,8 +49,7 @@ pub(crate) async fn resolve(
 ) -> Result<Program, RunError> {
     let name = argv.first().map_or("", String::as_str);
     if !name.contains('/') {
-        let component = built_in(scope, name, name).await?;
-        return Ok(Program::built_in(component, argv));
+        return by_name(scope, name.to_owned(), argv).await;
     }
     let path = cwd
         .join(name)
@@ -59,8 +58,8 @@ pub(crate) async fn resolve(
         let base = PROGRAM_FOLDERS
             .iter()
             .find_map(|folder| path.as_str().strip_prefix(folder));
-        let component = built_in(scope, base.unwrap_or(name), name).await?;
-        return Ok(Program::built_in(component, argv));
+        let base = base.unwrap_or(name).to_owned();
+        return by_name(scope, base, argv).await;
     };
     let refused = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => not_found(name),
@@ -76,12 +75,7 @@ pub(crate) async fn resolve(
         return Ok(submitted(component));
     }
     if is_script(&file).map_err(refused)? {
-        let words = SCRIPT_RUNNER
-            .map(str::to_owned)
-            .into_iter()
-            .chain(argv.iter().cloned());
-        let component = built_in(scope, "sh", "sh").await?;
-        return Ok(Program::built_in(component, words.collect()));
+        return in_shell(scope, argv).await;
     }
     match scope
         .host
@@ -92,6 +86,27 @@ pub(crate) async fn resolve(
         Err(PrepareError::Refused(reason)) => Err(not_executable(name, reason)),
         Err(PrepareError::Host(error)) => Err(error.into()),
     }
+}
+
+/// The built-in program of this name, or a command of the shell. The name
+/// that was called may be a path to it.
+async fn by_name(scope: &Scope, name: String, mut argv: Vec<String>) -> Result<Program, RunError> {
+    if scope.host.is_command(&name) {
+        if let Some(called) = argv.first_mut() {
+            *called = name;
+        }
+        return in_shell(scope, argv).await;
+    }
+    let called = argv.first().map_or("", String::as_str);
+    let component = built_in(scope, &name, called).await?;
+    Ok(Program::built_in(component, argv))
+}
+
+/// The shell, as it runs what `argv` names.
+async fn in_shell(scope: &Scope, argv: Vec<String>) -> Result<Program, RunError> {
+    let component = built_in(scope, "sh", "sh").await?;
+    let words = SHELL_RUNNER.map(str::to_owned).into_iter().chain(argv);
+    Ok(Program::built_in(component, words.collect()))
 }
 
 async fn built_in(scope: &Scope, name: &str, called: &str) -> Result<Component, RunError> {

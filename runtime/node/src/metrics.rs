@@ -8,6 +8,7 @@
 //! No label holds what a caller or a guest can choose: each value is a word of
 //! ours, so that the number of series is fixed.
 
+mod answer;
 mod calls;
 mod labels;
 mod node;
@@ -75,8 +76,8 @@ impl Metrics {
         CallTimer::begin(self.clone(), surface)
     }
 
-    /// Times a request for files from here on. Dropped without a word, the
-    /// client has left.
+    /// Times a request for files from here on, until the answer that it is to
+    /// follow has been sent.
     pub(crate) fn file_request(&self, method: &http::Method) -> FileTimer {
         FileTimer::begin(self.clone(), method)
     }

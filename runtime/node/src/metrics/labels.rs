@@ -75,6 +75,7 @@ pub(crate) fn refusal(error: &StartError) -> &'static str {
         StartError::Denied(_) => "denied",
         StartError::Invalid(_) => "invalid",
         StartError::Busy(_) => "busy",
+        StartError::Lost(_) => "lost",
         StartError::Unavailable(_) => "unavailable",
         StartError::Host => "host-error",
     }

@@ -1,5 +1,10 @@
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method, Response};
+use http_body_util::BodyExt;
 use mote_api::{Capability, Denial, End, Outcome, StreamUsage, Transaction, Usage};
 use mote_surface::{StartError, Unavailable};
 
@@ -141,19 +146,76 @@ fn a_refused_call_is_counted_and_not_timed() {
     assert!(!page.contains("mote_call_duration_seconds_count"), "{page}");
 }
 
-#[test]
-fn a_file_request_is_counted_by_its_answer() {
-    let metrics = Metrics::new();
-    metrics
-        .file_request(&http::Method::GET)
-        .finish(http::StatusCode::PARTIAL_CONTENT);
-    drop(metrics.file_request(&http::Method::PUT));
+fn answer(status: u16, body: Body) -> Response<Body> {
+    Response::builder().status(status).body(body).unwrap()
+}
+
+/// A body that is sent in two parts and does not tell its length.
+fn parts() -> Body {
+    let parts = ["one", "two"].map(Ok::<_, Infallible>);
+    Body::from_stream(futures_util::stream::iter(parts))
+}
+
+fn requests(metrics: &Metrics, method: &str, status: &str) -> Option<f64> {
     let page = metrics.render(&Snapshot::default());
-    for series in [
-        r#"mote_file_requests_total{method="get",status="2xx"}"#,
-        r#"mote_file_requests_total{method="put",status="left"}"#,
-        r#"mote_file_request_duration_seconds_count{method="get"}"#,
+    let series = format!(r#"mote_file_requests_total{{method="{method}",status="{status}"}}"#);
+    value(&page, &series)
+}
+
+#[tokio::test]
+async fn a_file_request_ends_when_its_answer_has_been_sent() {
+    for (status, body) in [
+        (206, parts()),
+        (204, Body::empty()),
+        (404, Body::from("no")),
     ] {
-        assert_eq!(value(&page, series), Some(1.0), "{series}\n{page}");
+        let metrics = Metrics::new();
+        let timer = metrics.file_request(&Method::GET);
+        let answer = timer.follow(answer(status, body));
+        let class = format!("{}xx", status / 100);
+        assert_eq!(requests(&metrics, "get", "cut-off"), None);
+        answer.into_body().collect().await.unwrap();
+        assert_eq!(requests(&metrics, "get", &class), Some(1.0), "{status}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_sent_once_its_length_is() {
+    let metrics = Metrics::new();
+    let mut answer = answer(200, parts());
+    answer
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from_static("6"));
+    let mut body = metrics
+        .file_request(&Method::GET)
+        .follow(answer)
+        .into_body();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(requests(&metrics, "get", "2xx"), None);
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(requests(&metrics, "get", "2xx"), Some(1.0));
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_no_body_to_wait_for() {
+    let metrics = Metrics::new();
+    drop(
+        metrics
+            .file_request(&Method::HEAD)
+            .follow(answer(200, parts())),
+    );
+    assert_eq!(requests(&metrics, "head", "2xx"), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_file_request_may_be_cut_off() {
+    let metrics = Metrics::new();
+    drop(metrics.file_request(&Method::PUT));
+    let answer = metrics
+        .file_request(&Method::PUT)
+        .follow(answer(200, parts()));
+    let mut body = answer.into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    assert_eq!(requests(&metrics, "put", "cut-off"), Some(2.0));
 }

@@ -12,8 +12,8 @@ use super::Metrics;
 use super::calls::{Times, times};
 use super::labels::{self, Refused, Surface};
 
-/// The value of the label `status` where the client did not wait for one.
-const LEFT: &str = "left";
+/// The value of the label `status` of an answer that was not sent to its end.
+const CUT_OFF: &str = "cut-off";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Method {
@@ -103,7 +103,7 @@ impl Traffic {
 
 /// A request for files that is served.
 #[derive(Debug)]
-#[must_use = "a request that is not kept is counted as left at once"]
+#[must_use = "a request that is not kept is counted as cut off at once"]
 pub(crate) struct FileTimer {
     metrics: Metrics,
     method: &'static str,
@@ -116,13 +116,18 @@ impl FileTimer {
         Self {
             metrics,
             method: labels::method(method),
-            status: LEFT,
+            status: CUT_OFF,
             begun: Instant::now(),
         }
     }
 
+    /// Whether the answer is a head alone.
+    pub(super) fn is_head(&self) -> bool {
+        self.method == "head"
+    }
+
     /// The answer has this status and has been sent.
-    pub(crate) fn finish(mut self, status: http::StatusCode) {
+    pub(super) fn finish(mut self, status: http::StatusCode) {
         self.status = labels::status(status);
     }
 }

@@ -1,14 +1,22 @@
 //! A sandbox's files: one directory handle that nothing leads out of.
 
+mod error;
 mod path;
+mod read;
+mod remove;
 mod resolve;
+mod write;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata, MetadataExt};
 
+pub use error::FileError;
 pub use path::{PATH_BYTES, PathError};
+pub use read::{Found, LIST_ENTRIES, Listed, Opened};
+pub use write::Upload;
 
 /// A sandbox's files. Clones share the handle.
 #[derive(Clone)]
@@ -28,6 +36,19 @@ impl Files {
             name: name.into(),
             quota,
         }
+    }
+
+    /// The folder at `path`, a path without links.
+    fn folder(&self, path: &Path) -> io::Result<Dir> {
+        self.root.open_dir(name_or_dot(path))
+    }
+}
+
+/// The empty path is the root, and the system wants a name for it.
+fn name_or_dot(path: &Path) -> &Path {
+    match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
     }
 }
 
@@ -61,6 +82,18 @@ pub struct Gone {
     pub links: u64,
     /// Its size in bytes; 0 for what is no regular file.
     pub bytes: u64,
+}
+
+impl Gone {
+    /// What a name with this metadata, links not followed, stands for.
+    fn of(meta: &Metadata) -> Self {
+        let file = meta.is_file();
+        Self {
+            id: (meta.dev(), meta.ino()),
+            links: if file { meta.nlink() } else { 1 },
+            bytes: if file { meta.len() } else { 0 },
+        }
+    }
 }
 
 /// The account of a sandbox that only its file system bounds.

@@ -18,12 +18,15 @@ mod contexts;
 mod events;
 mod files;
 pub mod listen;
+mod multipart;
 mod output;
 pub mod process;
 pub mod proto;
-mod rest;
+pub mod rest;
 pub mod runtime;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use backend::{
     Backend, Command, Control, NoTerminal, Running, Signal, StartError, TerminalSize, Unavailable,

@@ -1,1 +1,90 @@
-//! To come.
+//! The REST protocol of sandboxd: a sandbox's files, its health and what is
+//! known of its environment.
+//!
+//! ```text
+//! /v1/files/PATH    GET HEAD PUT DELETE; ?archive=tar for a folder and all below
+//! /v1/health        GET HEAD
+//! /v1/metadata      GET HEAD
+//! /openapi.json     GET HEAD
+//! ```
+//!
+//! Statuses, headers and bodies are those of the reference, which is built on
+//! Go's `net/http`. Beyond it are archives, `/openapi.json`, 408 for a body
+//! that keeps silent and 507 `RESOURCE_EXHAUSTED` for a full disk.
+
+mod condition;
+mod content;
+mod files;
+mod info;
+mod range;
+mod reply;
+mod upload;
+mod uri;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION};
+use http::{HeaderValue, Method, StatusCode, Uri};
+
+use crate::backend::Backend;
+
+/// What a path that only tells something takes.
+const TELLS: &str = "GET, HEAD";
+
+/// The routes. Requests carry their `B` in their extensions.
+pub fn router<B: Backend>() -> Router {
+    Router::new()
+        .route("/v1/files", any(files::without_slash))
+        .route("/v1/files/", any(files::files::<B>))
+        .route("/v1/files/{*path}", any(files::files::<B>))
+        .route("/v1/health", telling(get(info::health::<B>)))
+        .route("/v1/metadata", telling(get(info::metadata::<B>)))
+        .route("/openapi.json", telling(get(info::openapi)))
+        .fallback(unknown)
+}
+
+fn telling(route: MethodRouter) -> MethodRouter {
+    route.fallback(|| async { not_allowed(TELLS) })
+}
+
+/// As Go's mux: a path that is not clean is sent to the one that is, and
+/// others are unknown.
+async fn unknown(method: Method, uri: Uri) -> Response {
+    match uri::cleaned(&uri) {
+        Some(clean) => moved(&method, &clean),
+        None => reply::text(StatusCode::NOT_FOUND, "404 page not found"),
+    }
+}
+
+fn not_allowed(allowed: &'static str) -> Response {
+    let mut response = reply::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// A redirect as Go writes it. `to` is a path of ours in percent-encoding.
+fn moved(method: &Method, to: &str) -> Response {
+    let body = match *method {
+        Method::GET => {
+            let escaped = to.replace('&', "&amp;").replace('\'', "&#39;");
+            format!("<a href=\"{escaped}\">Moved Permanently</a>.\n\n")
+        }
+        _ => String::new(),
+    };
+    let mut response = (StatusCode::MOVED_PERMANENTLY, body).into_response();
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_TYPE);
+    if matches!(*method, Method::GET | Method::HEAD) {
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        headers.insert(CONTENT_TYPE, html);
+    }
+    if let Ok(to) = HeaderValue::from_str(to) {
+        headers.insert(LOCATION, to);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,12 +28,7 @@ impl Files {
     pub fn resolve(&self, user_path: &str) -> Result<PathBuf, PathError> {
         let root = path::names(&self.name);
         let names = path::below(&root, user_path)?;
-        let mut walk = Walk {
-            files: self,
-            root: root.iter().map(OsString::from).collect(),
-            here: root.iter().map(OsString::from).collect(),
-            links: 0,
-        };
+        let mut walk = Walk::new(self);
         let mut names = names.into_iter();
         for name in names.by_ref() {
             let before = walk.here.clone();
@@ -49,6 +44,17 @@ impl Files {
         walk.here.extend(names.map(OsString::from));
         walk.below().ok_or(PathError::Escapes)
     }
+
+    /// Where `name` in the folder at `path`, one without links, leads.
+    ///
+    /// # Errors
+    /// It leads nowhere, or out of the root.
+    pub(super) fn resolve_in(&self, path: &Path, name: &OsStr) -> Result<PathBuf, PathError> {
+        let mut walk = Walk::new(self);
+        walk.here.extend(path.iter().map(OsStr::to_owned));
+        walk.enter(name)?;
+        walk.below().ok_or(PathError::Escapes)
+    }
 }
 
 /// A walk over the tree as programs see it. Outside the root nothing is looked
@@ -61,7 +67,20 @@ struct Walk<'a> {
     links: u32,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(files: &'a Files) -> Self {
+        let root: Vec<_> = path::names(&files.name)
+            .into_iter()
+            .map(OsString::from)
+            .collect();
+        Self {
+            files,
+            here: root.clone(),
+            root,
+            links: 0,
+        }
+    }
+
     /// Goes to `name` in the current folder, through all links.
     fn enter(&mut self, name: &OsStr) -> Result<(), PathError> {
         let mut pending = VecDeque::from([name.to_owned()]);

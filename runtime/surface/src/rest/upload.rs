@@ -1,0 +1,128 @@
+//! A request's body as a file.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, Uri};
+
+use super::reply::Refusal;
+use super::uri::query;
+use crate::files::{FileError, Files, Upload};
+use crate::multipart::{Form, FormError, Part};
+
+/// How long a body may keep silent. A caller that has gone without a word
+/// would hold its file for ever.
+pub(super) const IDLE: Duration = Duration::from_secs(60);
+/// Bytes that are gathered before they are written at once, so that passing
+/// them to another thread costs little.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Permission bits of a file whose caller names none.
+const MODE: u32 = 0o644;
+
+/// Writes the body, or its part named `file`, to `path`.
+pub(super) async fn put(
+    files: Files,
+    path: String,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(), Refusal> {
+    let mode = mode(uri)?;
+    let (checked, asked) = (files.clone(), path.clone());
+    blocking(move || checked.vacant(&asked)).await?;
+    match Form::of(headers, body).map_err(invalid)? {
+        Ok(form) => {
+            let part = file_part(form).await?;
+            let upload = blocking(move || files.upload(&path, mode)).await?;
+            write(upload, part, IDLE).await
+        }
+        Err(body) => {
+            let upload = blocking(move || files.upload(&path, mode)).await?;
+            write(upload, body.into_data_stream(), IDLE).await
+        }
+    }
+}
+
+/// Runs what blocks on the disk where it disturbs nobody.
+pub(super) async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let ran = tokio::task::spawn_blocking(run).await;
+    let ran = ran.map_err(|error| Refusal::internal(error.to_string()))?;
+    ran.map_err(Refusal::from)
+}
+
+/// The permission bits that the query names: `^0[0-7]{3}$`.
+fn mode(uri: &Uri) -> Result<u32, Refusal> {
+    let Some(text) = query(uri, "mode") else {
+        return Ok(MODE);
+    };
+    let octal = |byte| matches!(byte, b'0'..=b'7');
+    let good = text.len() == 4 && text.starts_with('0') && text.bytes().all(octal);
+    let mode = good.then(|| u32::from_str_radix(&text, 8).ok()).flatten();
+    mode.ok_or_else(|| Refusal::invalid(format!("mode {text:?} must match ^0[0-7]{{3}}$")))
+}
+
+/// Reads up to the part named `file`.
+async fn file_part(mut form: Form) -> Result<Part, Refusal> {
+    loop {
+        let next = tokio::time::timeout(IDLE, form.next()).await;
+        let part = next.map_err(|_| Refusal::idle())?.map_err(invalid)?;
+        let Some(mut part) = part else {
+            let message = "multipart body is missing the required \"file\" part";
+            return Err(Refusal::invalid(message));
+        };
+        if part.name() == Some("file") {
+            return Ok(part);
+        }
+        while let Some(skipped) = next_of(&mut part, IDLE).await? {
+            skipped.map_err(invalid)?;
+        }
+    }
+}
+
+/// Writes all of `body`; fails if it keeps silent for `idle`.
+async fn write<E: std::fmt::Display>(
+    mut upload: Upload,
+    mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    idle: Duration,
+) -> Result<(), Refusal> {
+    loop {
+        let mut batch = Vec::new();
+        let mut gathered = 0;
+        while gathered < BATCH_BYTES {
+            let Some(bytes) = next_of(&mut body, idle).await? else {
+                break;
+            };
+            let bytes = bytes.map_err(|error| broken(&error))?;
+            gathered += bytes.len();
+            batch.push(bytes);
+        }
+        if gathered == 0 {
+            return blocking(move || upload.finish()).await;
+        }
+        upload = blocking(move || {
+            batch.iter().try_for_each(|bytes| upload.write(bytes))?;
+            Ok(upload)
+        })
+        .await?;
+    }
+}
+
+async fn next_of<T>(
+    stream: &mut (impl Stream<Item = T> + Unpin),
+    idle: Duration,
+) -> Result<Option<T>, Refusal> {
+    let next = tokio::time::timeout(idle, stream.next()).await;
+    next.map_err(|_| Refusal::idle())
+}
+
+fn invalid(error: FormError) -> Refusal {
+    Refusal::invalid(error.to_string())
+}
+
+/// The body ended too early; most likely nobody reads this.
+fn broken(error: &impl std::fmt::Display) -> Refusal {
+    Refusal::internal(format!("failed to write file contents: {error}"))
+}

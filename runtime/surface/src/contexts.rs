@@ -12,9 +12,11 @@
 //! without the variables it counts on. The call after that starts anew.
 
 mod call;
+mod failure;
 mod frames;
 mod interpreter;
 mod lost;
+mod rest;
 mod table;
 
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ use crate::caller::Caller;
 use crate::events::events;
 use call::{Answer, Call};
 use interpreter::Job;
+pub use rest::routes;
 pub(crate) use table::Contexts;
 use table::{Seat, Wanted};
 
@@ -100,7 +103,10 @@ impl Asked {
                 "a context outlives the call, so a call in it has no preopens of its own and is no transaction; run it without a context".to_owned(),
             ));
         }
-        let limit = match limits.remove(DEADLINE).map(|limit| seconds(&limit)) {
+        let limit = match limits
+            .remove(DEADLINE)
+            .map(|limit| seconds(DEADLINE, &limit))
+        {
             Some(limit) => limit?.min(most),
             None => most,
         };
@@ -109,12 +115,12 @@ impl Asked {
     }
 }
 
-fn seconds(value: &Value) -> Result<Duration, StartError> {
+fn seconds(name: &str, value: &Value) -> Result<Duration, StartError> {
     let number = value.as_f64().filter(|number| *number > 0.0);
     let limit = number.and_then(|number| Duration::try_from_secs_f64(number).ok());
     limit.ok_or_else(|| {
         StartError::Invalid(format!(
-            "limits: {DEADLINE} is {value}; it must be a number of seconds, more than 0"
+            "{name} is {value}; it must be a number of seconds, more than 0"
         ))
     })
 }

@@ -14,11 +14,12 @@
 mod backend;
 mod call;
 mod caller;
-mod contexts;
+pub mod contexts;
 mod events;
 mod files;
 pub mod listen;
 mod multipart;
+mod metadata;
 mod output;
 pub mod process;
 pub mod proto;
@@ -37,4 +38,5 @@ pub use files::{
     FileError, Files, Found, Full, Gone, LIST_ENTRIES, Listed, Opened, PATH_BYTES, PathError, Quota,
     Unlimited, Upload,
 };
+pub use metadata::metadata;
 pub use state::State;

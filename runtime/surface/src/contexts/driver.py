@@ -170,6 +170,8 @@ HOME = os.getcwd()
 calls = take_input()
 # A call that is ended has told at least its whole lines.
 sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
+# Now the time of calls begins.
+tell(1, {"id": 0})
 for line in iter(calls.readline, b""):
     call = json.loads(line)
     try:

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mote_api::End;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,9 @@ use super::frames::{Frames, Piece, TooLong};
 use super::lost::{Lost, Used};
 use crate::backend::{Running, StartError};
 use crate::events::{CallerGone, Event, EventSender};
+
+/// How long an interpreter may take to start, on a machine under load.
+const MAX_START: Duration = Duration::from_secs(60);
 
 /// A call that waits for the interpreter.
 #[derive(Debug)]
@@ -41,13 +44,14 @@ pub(super) async fn run(
     stop: CancellationToken,
     lost: impl FnOnce(Option<&Lost>),
 ) {
-    let started = tokio::select! {
+    let ready = async { Interpreter::ready(start.await?).await };
+    let ready = tokio::select! {
         biased;
         () = stop.cancelled() => return,
-        started = start => started,
+        ready = ready => ready,
     };
-    let program = match started {
-        Ok(program) => program,
+    let mut interpreter = match ready {
+        Ok(interpreter) => interpreter,
         Err(error) => {
             lost(None);
             if let Some(job) = jobs.recv().await {
@@ -57,7 +61,6 @@ pub(super) async fn run(
             return;
         }
     };
-    let mut interpreter = Interpreter::new(program);
     let (why, call) = serve(&mut interpreter, &mut jobs, idle, &stop).await;
     drop(interpreter);
     lost(Some(&why));
@@ -128,12 +131,43 @@ struct Interpreter {
 }
 
 impl Interpreter {
-    fn new(program: Running) -> Self {
-        Self {
+    /// An interpreter whose driver waits for calls, so that no call's time
+    /// limit has to cover the start.
+    async fn ready(program: Running) -> Result<Self, StartError> {
+        let mut interpreter = Self {
             program,
             stdout: Frames::default(),
             stderr: Frames::default(),
             calls: 0,
+        };
+        let ready = interpreter.driver_is_there();
+        let ready = tokio::time::timeout(MAX_START, ready).await;
+        match ready.unwrap_or(Err(Lost::Deadline)) {
+            Ok(()) => Ok(interpreter),
+            Err(lost) => {
+                tracing::warn!(%lost, "the interpreter of a context did not start");
+                Err(StartError::Invalid(
+                    "the sandbox's python3 cannot hold a context; run the code without one"
+                        .to_owned(),
+                ))
+            }
+        }
+    }
+
+    async fn driver_is_there(&mut self) -> Result<(), Lost> {
+        loop {
+            match self.program.events.recv().await {
+                Some(Event::Stdout(bytes)) => self.stdout.push(&bytes),
+                // Warnings of the interpreter are not for the first call.
+                Some(Event::Stderr(_)) => {}
+                Some(Event::Exit(exit)) => return Err(Lost::Ended(Box::new(exit))),
+                None => return Err(Lost::Host),
+            }
+            while let Some(piece) = self.stdout.next()? {
+                if let Piece::Line(line) = piece {
+                    return about::<IgnoredAny>(0, &line).map(drop);
+                }
+            }
         }
     }
 
@@ -169,7 +203,7 @@ impl Interpreter {
                         match piece {
                             Piece::Output(bytes) => stderr(events, bytes, used).await?,
                             Piece::Line(line) => {
-                                about::<serde::de::IgnoredAny>(id, &line)?;
+                                about::<IgnoredAny>(id, &line)?;
                                 is_told = true;
                             }
                         }

@@ -157,6 +157,7 @@ tests! {
         a_form_writes_its_part_named_file any,
         a_form_without_a_file_is_invalid any,
         a_form_that_is_none_is_invalid any,
+        a_form_cut_off_within_its_file_writes_none any,
         nothing_is_left_beside_the_file any,
         through_a_link_its_target_is_written any,
         a_folder_that_cannot_be_written_is_an_internal_error any,

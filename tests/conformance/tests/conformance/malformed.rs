@@ -118,7 +118,6 @@ async fn survives(http: &Http, asks: Vec<Ask>, alive: &str) {
 pub(crate) async fn rest_refuses_what_is_no_request(target: &Target) {
     let asks = vec![
         Ask::new("GET", "/v1/files/a").header("a header", "with a space"),
-        Ask::new("GET", "no-slash"),
         Ask::new("GET", "/v1/files/\u{7f}"),
         Ask::new("NO GET", "/v1/files/a"),
         Ask::new("PUT", "/v1/files/a").header("content-length", "-1"),

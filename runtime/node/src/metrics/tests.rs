@@ -125,6 +125,7 @@ fn a_refused_call_is_counted_and_not_timed() {
         StartError::Denied(String::new()),
         StartError::Invalid(String::new()),
         StartError::Busy(String::new()),
+        StartError::Lost(String::new()),
         StartError::Unavailable(Unavailable::Gone("x".to_owned())),
         StartError::Host,
     ];
@@ -137,6 +138,7 @@ fn a_refused_call_is_counted_and_not_timed() {
         "denied",
         "invalid",
         "busy",
+        "lost",
         "unavailable",
         "host-error",
     ] {

@@ -30,6 +30,14 @@ impl Limits {
     /// # Errors
     /// A name or value is none of a ceiling.
     pub fn lowered(&self, asked: &Map<String, Value>) -> Result<Self, String> {
+        Ok(self.min(&self.replaced(asked)?))
+    }
+
+    /// `self`, with the ceilings that `asked` names as it says.
+    ///
+    /// # Errors
+    /// A name or value is none of a ceiling.
+    pub fn replaced(&self, asked: &Map<String, Value>) -> Result<Self, String> {
         if asked.is_empty() {
             return Ok(self.clone());
         }
@@ -42,7 +50,7 @@ impl Limits {
         asked
             .check()
             .map_err(|error: LimitsError| error.to_string())?;
-        Ok(self.min(&asked))
+        Ok(asked)
     }
 }
 

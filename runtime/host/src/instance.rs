@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mote_api::{End, Rejection};
+use mote_api::{Digest, End, Rejection};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{I32Exit, ResourceTable, ResourceTableError, WasiCtx, WasiCtxView, WasiView};
@@ -137,6 +137,7 @@ fn is_handle_limit(error: &wasmtime::Error) -> bool {
 
 /// A component about to run.
 pub(crate) struct Instance {
+    digest: Digest,
     store: Store<State>,
     command: CommandPre<State>,
     /// Its place; free again once the Store is gone.
@@ -148,7 +149,12 @@ impl Instance {
     /// sysexits.
     pub(crate) const FAULT_STATUS: u8 = 70;
 
-    pub(crate) fn new(command: &CommandPre<State>, mut state: State, process: Process) -> Self {
+    pub(crate) fn new(
+        digest: Digest,
+        command: &CommandPre<State>,
+        mut state: State,
+        process: Process,
+    ) -> Self {
         let handles = state.scope.budget.limits.handles as usize;
         state.table.set_max_capacity(handles);
         let mut store = Store::new(command.engine(), state);
@@ -172,10 +178,16 @@ impl Instance {
             ))
         });
         Self {
+            digest,
             store,
             command: command.clone(),
             _process: process,
         }
+    }
+
+    /// The component that it is one of.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Runs the component to its end. Dropping the future ends it at the next

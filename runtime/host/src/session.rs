@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mote_api::{
-    Access, End, Grants, GuestPath, Invocation, Limits, Outcome, Preopen, Rejection, StreamUsage,
+    Access, Digest, End, Grants, GuestPath, Invocation, Limits, Outcome, Preopen, Rejection, StreamUsage,
     Usage,
 };
 use tempfile::TempDir;
@@ -152,6 +152,17 @@ impl Session {
         })
     }
 
+    /// A handle on the folder granted at just this guest path, for the host's
+    /// own use.
+    ///
+    /// # Errors
+    /// There is none, or the system has no handle left.
+    pub fn folder(&self, guest: &GuestPath) -> std::io::Result<std::fs::File> {
+        let dir = self.dirs.iter().find(|dir| dir.guest == *guest);
+        let dir = dir.ok_or(std::io::ErrorKind::NotFound)?;
+        dir.handle().try_clone()
+    }
+
     /// What its folders hold, for others who write there.
     pub fn disk(&self) -> Disk {
         Disk::new(&self.ledger)
@@ -262,6 +273,11 @@ pub struct Launched {
 }
 
 impl Launched {
+    /// The component that runs.
+    pub fn digest(&self) -> Digest {
+        self.instance.digest()
+    }
+
     /// Runs it to its end, or until `cancel` completes. Dropping the future
     /// ends it too.
     ///

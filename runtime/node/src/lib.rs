@@ -1,1 +1,36 @@
-//! x
+//! The node host: sandboxes that are kept on disk, live when they are called,
+//! and speak the surfaces' protocols.
+//!
+//! ```text
+//! connection ─ auth ─ route ─┬─► api: create, suspend, fork, delete …   ─► Node ─► Store (disk)
+//!                            └─► a surface's router ─► Spoken: Backend ─► call ─► Session (mote-host)
+//!                                                                          └─► metrics, audit, trace
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod addresses;
+mod api;
+mod audit;
+mod auth;
+mod backend;
+mod call;
+mod config;
+mod feed;
+mod life;
+mod log;
+mod metrics;
+mod node;
+mod observe;
+mod record;
+mod route;
+mod sandbox;
+mod server;
+mod store;
+mod terminal;
+mod trace;
+mod tree;
+
+pub use config::{NodeConfig, SandboxLimits, Token, TokenError};
+pub use node::{Node, NodeError, most_limits};
+pub use server::{SandboxPort, Server};

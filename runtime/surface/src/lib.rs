@@ -35,7 +35,7 @@ pub use backend::{
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};
 pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
 pub use files::{
-    FileError, Files, Found, Full, Gone, LIST_ENTRIES, Listed, Opened, PATH_BYTES, PathError, Quota,
+    ARCHIVE_ENTRIES, FileError, Files, Found, Full, Gone, LIST_ENTRIES, Listed, Opened, PATH_BYTES, PathError, Quota,
     Unlimited, Upload,
 };
 pub use metadata::metadata;

@@ -1,0 +1,100 @@
+//! An address for each sandbox, from a prefix that leads to this machine.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ipnet::IpNet;
+use mote_api::SandboxId;
+
+/// Most addresses of one prefix that are looked at for a free one: an IPv6
+/// prefix has more than anybody could.
+const MAX_LOOKED_AT: usize = 1 << 20;
+
+/// The addresses of a node's sandboxes.
+pub(crate) struct Addresses {
+    prefix: Option<IpNet>,
+    given: Mutex<HashMap<IpAddr, SandboxId>>,
+}
+
+impl Addresses {
+    /// Addresses of this prefix; without one, no sandbox has one.
+    pub(crate) fn new(prefix: Option<IpNet>) -> Self {
+        Self {
+            prefix,
+            given: Mutex::default(),
+        }
+    }
+
+    fn given(&self) -> MutexGuard<'_, HashMap<IpAddr, SandboxId>> {
+        // Each critical section is one operation of the map.
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A free address for this sandbox.
+    ///
+    /// # Errors
+    /// There is none left, as a sentence.
+    pub(crate) fn give(&self, id: &SandboxId) -> Result<Option<IpAddr>, String> {
+        let Some(prefix) = self.prefix else {
+            return Ok(None);
+        };
+        let mut given = self.given();
+        let mut hosts = prefix.hosts().take(MAX_LOOKED_AT);
+        let free = hosts.find(|address| !given.contains_key(address));
+        let address =
+            free.ok_or_else(|| format!("every address of {prefix} is taken; delete sandboxes"))?;
+        given.insert(address, id.clone());
+        Ok(Some(address))
+    }
+
+    /// Notes that a sandbox has this address from before.
+    pub(crate) fn take(&self, address: IpAddr, id: &SandboxId) {
+        self.given().insert(address, id.clone());
+    }
+
+    /// Frees a sandbox's address.
+    pub(crate) fn free(&self, address: IpAddr, id: &SandboxId) {
+        let mut given = self.given();
+        if given.get(&address) == Some(id) {
+            given.remove(&address);
+        }
+    }
+
+    /// Whose address it is.
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<SandboxId> {
+        self.given().get(&address.to_canonical()).cloned()
+    }
+
+    /// Whether an address is one that sandboxes are given.
+    pub(crate) fn holds(&self, address: IpAddr) -> bool {
+        self.prefix
+            .is_some_and(|prefix| prefix.contains(&address.to_canonical()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sandbox_has_its_own_address_until_it_goes() {
+        let addresses = Addresses::new(Some("127.77.0.0/30".parse().unwrap()));
+        let id = |name: &str| name.parse::<SandboxId>().unwrap();
+        let a = addresses.give(&id("a")).unwrap().unwrap();
+        let b = addresses.give(&id("b")).unwrap().unwrap();
+        assert_ne!(a, b);
+        assert!(addresses.give(&id("c")).is_err());
+        assert_eq!(addresses.owner(a), Some(id("a")));
+        addresses.free(a, &id("b"));
+        assert_eq!(addresses.owner(a), Some(id("a")));
+        addresses.free(a, &id("a"));
+        assert_eq!(addresses.give(&id("c")), Ok(Some(a)));
+        assert!(addresses.holds(b) && !addresses.holds("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn without_a_prefix_nobody_has_one() {
+        assert_eq!(Addresses::new(None).give(&"a".parse().unwrap()), Ok(None));
+    }
+}

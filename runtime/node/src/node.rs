@@ -1,0 +1,369 @@
+//! The sandboxes of a node: made, found, kept and taken away.
+
+mod admission;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mote_api::{Sandbox as Told, SandboxEventKind, SandboxId, SandboxSpec};
+use mote_host::{Host, HostError};
+use mote_surface::Caller;
+use tokio::time::MissedTickBehavior;
+
+pub(crate) use admission::SpecError;
+pub use admission::most as most_limits;
+
+use crate::addresses::Addresses;
+use crate::audit::{Action, Audit, AuditError, Entry, Rotation, SandboxAction};
+use crate::backend::writing;
+use crate::config::NodeConfig;
+use crate::feed::Feed;
+use crate::life::{Phase, Request};
+use crate::metrics::{Metrics, Snapshot, resident_bytes};
+use crate::observe::Observer;
+use crate::record::Record;
+use crate::sandbox::{Due, LifeError, Sandbox, Shared};
+use crate::store::{Home, Store, StoreError};
+use admission::Admission;
+
+/// How often it is looked who rests and whose time is over: what `ttl` and
+/// idle timeouts can be late by.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Seconds after which a sandbox that nobody calls gives its open folders
+/// back. The next call opens them again, in less than a millisecond.
+const SESSION_IDLE_SECONDS: i64 = 60;
+/// How long a fork waits until nobody changes the files it copies.
+const FORK_WAIT: Duration = Duration::from_secs(30);
+
+/// A node host.
+#[derive(Clone)]
+pub struct Node(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) config: NodeConfig,
+    admission: Admission,
+    sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
+    pub(crate) addresses: Addresses,
+}
+
+/// A node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its state folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine does not work here.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The audit log cannot be written.
+    #[error("failed to open the audit log: {0}")]
+    Audit(String),
+}
+
+impl From<AuditError> for NodeError {
+    fn from(error: AuditError) -> Self {
+        Self::Audit(error.to_string())
+    }
+}
+
+/// A sandbox was not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateError {
+    /// What was asked for makes no sense or is not allowed here.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// There is one of that name.
+    #[error("there is a sandbox {0} already; delete it, or take another name")]
+    Exists(SandboxId),
+    /// No room.
+    #[error("{0}")]
+    Full(String),
+    /// The source of a fork cannot be used.
+    #[error(transparent)]
+    Source(#[from] LifeError),
+    /// Something changes the files of the source of a fork.
+    #[error("sandbox {0} is busy: its files change while a call runs; try again when its calls have ended")]
+    Busy(SandboxId),
+    /// It could not be kept on disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Node {
+    /// Opens a node on its state folder; the sandboxes that are kept there
+    /// are there again.
+    ///
+    /// # Errors
+    /// The folder, the engine or the audit log cannot be used.
+    pub fn open(config: NodeConfig) -> Result<Self, NodeError> {
+        let store = Store::open(&config.state)?;
+        let metrics = Metrics::new();
+        let audit = Audit::open(&config.state, Rotation::default(), metrics.clone())?;
+        let (kept, unusable) = store.load()?;
+        for error in unusable {
+            tracing::error!(%error, "a sandbox is left out");
+        }
+        let shared = Arc::new(Shared {
+            host: Host::open(config.host.clone())?,
+            store,
+            observer: Observer { metrics, audit },
+            feed: Feed::default(),
+        });
+        let addresses = Addresses::new(config.addresses);
+        let sandboxes = kept.into_iter().map(|(home, record)| {
+            if let Some(address) = record.address {
+                addresses.take(address, &record.id);
+            }
+            let sandbox = Sandbox::new(Arc::clone(&shared), home, record);
+            (sandbox.id.clone(), Arc::new(sandbox))
+        });
+        Ok(Self(Arc::new(Inner {
+            sandboxes: RwLock::new(sandboxes.collect()),
+            admission: Admission::new(&config),
+            addresses,
+            shared,
+            config,
+        })))
+    }
+
+    /// The sandbox of this name.
+    pub(crate) fn find(&self, id: &SandboxId) -> Option<Arc<Sandbox>> {
+        let sandboxes = self.0.sandboxes.read();
+        sandboxes
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+
+    /// All sandboxes, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<Sandbox>> {
+        let sandboxes = self.0.sandboxes.read();
+        let sandboxes = sandboxes.unwrap_or_else(PoisonError::into_inner);
+        sandboxes.values().cloned().collect()
+    }
+
+    /// Makes a sandbox.
+    ///
+    /// # Errors
+    /// It is not as it can be here, there is one, or the disk fails.
+    pub(crate) async fn create(
+        &self,
+        spec: SandboxSpec,
+        caller: &Caller,
+    ) -> Result<Told, CreateError> {
+        self.make(spec, None, caller).await
+    }
+
+    /// Makes a sandbox with the files of another.
+    ///
+    /// # Errors
+    /// As [`Node::create`]; or the other cannot be copied.
+    pub(crate) async fn fork(
+        &self,
+        from: &Arc<Sandbox>,
+        spec: SandboxSpec,
+        caller: &Caller,
+    ) -> Result<Told, CreateError> {
+        let refused = |_| LifeError::Refused(mote_surface::Unavailable::Gone(from.id.to_string()));
+        from.phase().after(Request::Fork).map_err(refused)?;
+        let spec = admission::inherit(spec, &from.record());
+        let gate = writing(&from.gate, FORK_WAIT).await;
+        let _gate = gate.map_err(|_| CreateError::Busy(from.id.clone()))?;
+        self.make(spec, Some(from), caller).await
+    }
+
+    async fn make(
+        &self,
+        spec: SandboxSpec,
+        from: Option<&Arc<Sandbox>>,
+        caller: &Caller,
+    ) -> Result<Told, CreateError> {
+        let terms = self.0.admission.check(spec)?;
+        let id = terms.id.clone();
+        let address = self.reserve(&id)?;
+        let record = Record::new(terms, address, Timestamp::now());
+        let made = self.place(record, from).await;
+        if made.is_err()
+            && let Some(address) = address
+        {
+            self.0.addresses.free(address, &id);
+        }
+        let sandbox = made?;
+        let action = if from.is_some() {
+            Action::Fork
+        } else {
+            Action::Create
+        };
+        self.audit(&id, action, from.map(|from| from.id.as_str()), Some(caller));
+        self.0
+            .shared
+            .feed
+            .tell(&id, SandboxEventKind::Created, None);
+        sandbox
+            .told()
+            .ok_or_else(|| LifeError::Refused(mote_surface::Unavailable::Gone(id.to_string())).into())
+    }
+
+    /// Room, and an address, for a sandbox of this name.
+    fn reserve(&self, id: &SandboxId) -> Result<Option<IpAddr>, CreateError> {
+        let sandboxes = self.0.sandboxes.read();
+        let sandboxes = sandboxes.unwrap_or_else(PoisonError::into_inner);
+        if sandboxes.contains_key(id) {
+            return Err(CreateError::Exists(id.clone()));
+        }
+        let most = self.0.config.sandboxes;
+        if sandboxes.len() >= most {
+            return Err(CreateError::Full(format!(
+                "{most} sandboxes are there, which is the most here; delete some"
+            )));
+        }
+        self.0.addresses.give(id).map_err(CreateError::Full)
+    }
+
+    /// Puts a sandbox on disk and among the others.
+    async fn place(
+        &self,
+        record: Record,
+        from: Option<&Arc<Sandbox>>,
+    ) -> Result<Arc<Sandbox>, CreateError> {
+        let shared = Arc::clone(&self.0.shared);
+        let source: Option<Home> = from.map(|from| from.home.clone());
+        let kept = record.clone();
+        let created = tokio::task::spawn_blocking(move || {
+            shared.store.create(&kept, source.as_ref())
+        });
+        let home = created.await.map_err(|_| interrupted())?.map_err(|error| {
+            match error {
+                // By another request, in the meantime.
+                StoreError::File { ref source, .. } if is_taken(source) => {
+                    CreateError::Exists(record.id.clone())
+                }
+                error => error.into(),
+            }
+        })?;
+        let sandbox = Arc::new(Sandbox::new(Arc::clone(&self.0.shared), home, record));
+        let mut sandboxes = self
+            .0
+            .sandboxes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        sandboxes.insert(sandbox.id.clone(), Arc::clone(&sandbox));
+        Ok(sandbox)
+    }
+
+    /// Deletes a sandbox and its files; what runs in it ends.
+    ///
+    /// # Errors
+    /// It is gone already, or the disk fails.
+    pub(crate) async fn delete(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        action: Action,
+        caller: Option<&Caller>,
+    ) -> Result<(), LifeError> {
+        sandbox.go().await?;
+        let removed = self.0.shared.store.remove(&sandbox.id, &sandbox.home);
+        self.0
+            .sandboxes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&sandbox.id);
+        if let Some(address) = sandbox.record().address {
+            self.0.addresses.free(address, &sandbox.id);
+        }
+        self.audit(&sandbox.id, action, None, caller);
+        let limbo = removed?;
+        // Many files take long to go; nobody has to wait for it.
+        tokio::task::spawn_blocking(move || drop(limbo));
+        Ok(())
+    }
+
+    pub(crate) fn audit(
+        &self,
+        id: &SandboxId,
+        action: Action,
+        from: Option<&str>,
+        caller: Option<&Caller>,
+    ) {
+        let entry = SandboxAction {
+            who: caller.map_or("", |caller| caller.who.as_str()),
+            sandbox: id.as_str(),
+            action,
+            from,
+            outcome: "done",
+            trace: caller.and_then(|caller| caller.trace),
+        };
+        self.0
+            .shared
+            .observer
+            .audit
+            .write(&Entry::Sandbox(entry));
+    }
+
+    /// What is there now, for the metrics.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let places = self.0.shared.host.places();
+        let mut snapshot = Snapshot {
+            instances: (places.total - places.free.min(places.total)).into(),
+            slots: places.total.into(),
+            resident_bytes: resident_bytes(),
+            ..Snapshot::default()
+        };
+        for told in self.all().iter().filter_map(|sandbox| sandbox.told()) {
+            snapshot.sandbox(told.state);
+            snapshot.disk_bytes += told.activity.disk_bytes;
+        }
+        snapshot
+    }
+
+    /// Sees to it that sandboxes rest and go when it is time, for as long as
+    /// it is polled.
+    pub async fn keep_time(&self) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            let now = Timestamp::now();
+            for sandbox in self.all() {
+                self.attend(&sandbox, now).await;
+            }
+        }
+    }
+
+    async fn attend(&self, sandbox: &Arc<Sandbox>, now: Timestamp) {
+        match sandbox.due(now) {
+            Some(Due::Expire) => {
+                if let Err(error) = self.delete(sandbox, Action::Expire, None).await {
+                    tracing::warn!(sandbox = %sandbox.id, %error, "failed to delete what has expired");
+                }
+            }
+            Some(Due::Rest) => sandbox.rest().await,
+            None => {
+                let quiet = sandbox.quiet_seconds(now) >= SESSION_IDLE_SECONDS;
+                if quiet && !sandbox.is_busy() && sandbox.phase() != Phase::Gone {
+                    sandbox.close().await;
+                }
+            }
+        }
+    }
+}
+
+fn is_taken(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty
+    )
+}
+
+/// The work was given up as the node goes down.
+fn interrupted() -> StoreError {
+    StoreError::File {
+        action: "finish",
+        path: "a new sandbox".into(),
+        source: std::io::ErrorKind::Interrupted.into(),
+    }
+}

@@ -1,0 +1,442 @@
+//! A sandbox on this node: its record, its place in life, its session while
+//! it is called.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mote_api::{
+    Access, Activity, Clock, Grant, GrantError, Grants, GuestPath, Limits, Outcome, Preopen,
+    Random, Sandbox as Told, SandboxEventKind, SandboxId,
+};
+use mote_host::{DiskUse, Host, Session};
+use mote_surface::{StartError, State, Unavailable};
+use tokio::sync::RwLock;
+use tokio_util::sync::CancellationToken;
+
+use crate::feed::Feed;
+use crate::life::{Phase, Refusal, Request};
+use crate::observe::Observer;
+use crate::record::Record;
+use crate::store::{Home, Store, StoreError};
+use crate::tree;
+
+/// The deadline of sessions, which stay open between calls; each call has its
+/// own below it. As long as any call may have.
+const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What all sandboxes of a node share.
+pub(crate) struct Shared {
+    pub(crate) host: Host,
+    pub(crate) store: Store,
+    pub(crate) observer: Observer,
+    pub(crate) feed: Feed,
+}
+
+/// A sandbox on this node.
+pub(crate) struct Sandbox {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: SandboxId,
+    pub(crate) home: Home,
+    life: Mutex<Life>,
+    /// Open while it is called; closed when it rests.
+    session: tokio::sync::Mutex<Option<Arc<Session>>>,
+    /// Calls and files hold it for reading, a transaction for writing.
+    pub(crate) gate: Arc<RwLock<()>>,
+    pub(crate) surface: State,
+    pub(crate) counters: Counters,
+    /// Programs that outlive the call that started them.
+    pub(crate) residents: Arc<AtomicU64>,
+}
+
+struct Life {
+    record: Record,
+    phase: Phase,
+    last_active: Timestamp,
+    /// Ends all that runs in it.
+    ending: CancellationToken,
+    /// What its folders held when its session was last closed.
+    held: Option<DiskUse>,
+}
+
+/// What it has done since the node started.
+#[derive(Default)]
+pub(crate) struct Counters {
+    running: AtomicU64,
+    calls: AtomicU64,
+    failed: AtomicU64,
+    cpu_us: AtomicU64,
+    peak_memory: AtomicU64,
+    disk_bytes: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn began(&self) {
+        self.running.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn ended(&self, outcome: Option<&Outcome>) {
+        self.running.fetch_sub(1, Relaxed);
+        self.calls.fetch_add(1, Relaxed);
+        if outcome.is_none_or(|outcome| outcome.exit_code != 0) {
+            self.failed.fetch_add(1, Relaxed);
+        }
+        if let Some(Outcome { usage, .. }) = outcome {
+            let cpu = u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX);
+            self.cpu_us.fetch_add(cpu, Relaxed);
+            self.peak_memory.fetch_max(usage.peak_memory_bytes, Relaxed);
+        }
+    }
+
+    fn told(&self) -> Activity {
+        Activity {
+            running: self.running.load(Relaxed),
+            calls: self.calls.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            cpu_us: self.cpu_us.load(Relaxed),
+            peak_memory_bytes: self.peak_memory.load(Relaxed),
+            disk_bytes: self.disk_bytes.load(Relaxed),
+        }
+    }
+}
+
+/// A call's leave to be made.
+pub(crate) struct Leave {
+    /// What the sandbox's calls may use.
+    pub(crate) limits: Limits,
+    /// What it holds.
+    pub(crate) grants: Grants,
+    /// Completes when the sandbox is suspended or deleted.
+    pub(crate) ending: CancellationToken,
+}
+
+impl Sandbox {
+    pub(crate) fn new(shared: Arc<Shared>, home: Home, record: Record) -> Self {
+        let phase = if record.suspended {
+            Phase::Suspended
+        } else {
+            Phase::Ready
+        };
+        Self {
+            shared,
+            id: record.id.clone(),
+            home,
+            life: Mutex::new(Life {
+                record,
+                phase,
+                last_active: Timestamp::now(),
+                ending: CancellationToken::new(),
+                held: None,
+            }),
+            session: tokio::sync::Mutex::default(),
+            gate: Arc::default(),
+            surface: State::default(),
+            counters: Counters::default(),
+            residents: Arc::default(),
+        }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        // Each critical section leaves the fields consistent.
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As it is now; `None` once it is gone.
+    pub(crate) fn told(&self) -> Option<Told> {
+        let life = self.life();
+        let record = life.record.clone();
+        Some(Told {
+            id: record.id,
+            state: life.phase.told()?,
+            image: record.image,
+            grants: record.grants,
+            limits: record.limits,
+            env: record.env,
+            labels: record.labels,
+            idle_timeout_seconds: record.idle_timeout_seconds,
+            created_at: record.created_at.to_string(),
+            last_active_at: life.last_active.to_string(),
+            expires_at: record.expires_at.map(|at| at.to_string()),
+            address: record.address,
+            activity: self.counters.told(),
+        })
+    }
+
+    pub(crate) fn record(&self) -> Record {
+        self.life().record.clone()
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.life().record.limits.clone()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.life().phase
+    }
+
+    /// Admits a call, which wakes the sandbox if it rests.
+    ///
+    /// # Errors
+    /// It is suspended or gone.
+    pub(crate) fn admit(&self) -> Result<Leave, Unavailable> {
+        let mut life = self.life();
+        life.phase = self.after(life.phase, Request::Call)?;
+        life.last_active = Timestamp::now();
+        let grants = grants(&life.record).map_err(|error| {
+            // It was checked when the record was made.
+            Unavailable::NotNow(format!("sandbox {} cannot be opened: {error}", self.id))
+        })?;
+        Ok(Leave {
+            limits: life.record.limits.clone(),
+            grants,
+            ending: life.ending.clone(),
+        })
+    }
+
+    /// Whether it would admit a call.
+    pub(crate) fn health(&self) -> Result<(), Unavailable> {
+        let phase = self.phase();
+        self.after(phase, Request::Call).map(drop)
+    }
+
+    fn after(&self, phase: Phase, request: Request) -> Result<Phase, Unavailable> {
+        phase.after(request).map_err(|refusal| match refusal {
+            Refusal::Gone => Unavailable::Gone(self.id.to_string()),
+            Refusal::Suspended => Unavailable::NotNow(format!(
+                "sandbox {} is suspended; resume it and call again",
+                self.id
+            )),
+        })
+    }
+
+    /// Its session, opened if need be.
+    pub(crate) async fn session(self: &Arc<Self>) -> Result<Arc<Session>, StartError> {
+        let mut open = self.session.lock().await;
+        if let Some(session) = &*open {
+            return Ok(Arc::clone(session));
+        }
+        let this = Arc::clone(self);
+        let opened = tokio::task::spawn_blocking(move || this.open()).await;
+        let session = opened.map_err(|_| StartError::Host)??;
+        *open = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    fn open(&self) -> Result<Arc<Session>, StartError> {
+        let (record, held) = {
+            let life = self.life();
+            (life.record.clone(), life.held)
+        };
+        let held = match held {
+            Some(held) => held,
+            None => self.count(),
+        };
+        let session = self.open_at(&self.home.workspace(), &record, held)?;
+        self.counters.disk_bytes.store(held.bytes, Relaxed);
+        Ok(Arc::new(session))
+    }
+
+    /// What its folders hold. A tree that cannot be counted counts as full:
+    /// that denies, and does not grant.
+    fn count(&self) -> DiskUse {
+        let full = DiskUse {
+            bytes: u64::MAX,
+            entries: u64::MAX,
+        };
+        let folders = [self.home.workspace(), self.home.tmp()];
+        folders.iter().fold(DiskUse::default(), |sum, folder| {
+            let held = tree::count(folder).unwrap_or_else(|error| {
+                tracing::warn!(sandbox = %self.id, %error, "failed to count files; the sandbox counts as full");
+                full
+            });
+            DiskUse {
+                bytes: sum.bytes.saturating_add(held.bytes),
+                entries: sum.entries.saturating_add(held.entries),
+            }
+        })
+    }
+
+    /// A session over `workspace` in the place of its own.
+    pub(crate) fn open_at(
+        &self,
+        workspace: &std::path::Path,
+        record: &Record,
+        held: DiskUse,
+    ) -> Result<Session, StartError> {
+        let own = |guest, host| {
+            Grant::Preopen(Preopen {
+                guest,
+                host,
+                access: Access::ReadWrite,
+            })
+        };
+        let folders = [
+            own(GuestPath::workspace(), workspace.to_owned()),
+            own(GuestPath::tmp(), self.home.tmp()),
+        ];
+        let grants = folders
+            .into_iter()
+            .try_fold(
+                grants(record).map_err(|error| StartError::Invalid(error.to_string()))?,
+                Grants::with,
+            )
+            .map_err(|error| StartError::Invalid(error.to_string()))?;
+        let limits = Limits {
+            deadline: SESSION_DEADLINE,
+            ..record.limits.clone()
+        };
+        let opened = self.shared.host.session_holding(grants, limits, held);
+        opened.map_err(|error| {
+            tracing::error!(sandbox = %self.id, error = %error, "failed to open a session");
+            match error {
+                mote_host::OpenError::Host(_) => StartError::Host,
+                error => StartError::Invalid(error.to_string()),
+            }
+        })
+    }
+
+    /// Closes its session; running calls keep theirs.
+    pub(crate) async fn close(&self) {
+        if let Some(session) = self.session.lock().await.take() {
+            let used = session.disk().used();
+            self.counters.disk_bytes.store(used.bytes, Relaxed);
+            self.life().held = Some(used);
+        }
+    }
+
+    /// Closes its session as that of a workspace that now holds `used`.
+    pub(crate) async fn reopen_with(&self, used: DiskUse) {
+        let mut open = self.session.lock().await;
+        *open = None;
+        self.counters.disk_bytes.store(used.bytes, Relaxed);
+        self.life().held = Some(used);
+    }
+
+    /// Notes what its folders hold, where its session is open.
+    pub(crate) fn note_disk(&self, session: &Session) {
+        let used = session.disk().used();
+        self.counters.disk_bytes.store(used.bytes, Relaxed);
+    }
+
+    /// Suspends it: what runs in it ends.
+    pub(crate) async fn suspend(&self) -> Result<(), LifeError> {
+        self.turn(Request::Suspend, SandboxEventKind::Suspended)?;
+        self.surface.end_all();
+        self.close().await;
+        Ok(())
+    }
+
+    /// Takes calls again.
+    pub(crate) fn resume(&self) -> Result<(), LifeError> {
+        self.turn(Request::Resume, SandboxEventKind::Resumed)
+    }
+
+    /// Marks it gone, and ends what runs in it.
+    pub(crate) async fn go(&self) -> Result<(), LifeError> {
+        self.turn(Request::Delete, SandboxEventKind::Deleted)?;
+        self.surface.end_all();
+        self.close().await;
+        Ok(())
+    }
+
+    /// Moves on in life; what is to outlive the node is on disk before it is
+    /// true here.
+    fn turn(&self, request: Request, kind: SandboxEventKind) -> Result<(), LifeError> {
+        let mut life = self.life();
+        let before = life.phase;
+        let phase = self.after(before, request)?;
+        let suspended = phase == Phase::Suspended;
+        if suspended != life.record.suspended && phase != Phase::Gone {
+            let mut record = life.record.clone();
+            record.suspended = suspended;
+            self.home.keep(&record)?;
+            life.record = record;
+        }
+        life.phase = phase;
+        life.last_active = Timestamp::now();
+        if matches!(phase, Phase::Suspended | Phase::Gone) {
+            std::mem::take(&mut life.ending).cancel();
+        }
+        drop(life);
+        if before != phase {
+            self.shared.feed.tell(&self.id, kind, None);
+        }
+        Ok(())
+    }
+
+    /// What its age says should become of it.
+    pub(crate) fn due(&self, now: Timestamp) -> Option<Due> {
+        let life = self.life();
+        if life.phase == Phase::Gone {
+            return None;
+        }
+        if life.record.expires_at.is_some_and(|at| at <= now) {
+            return Some(Due::Expire);
+        }
+        let quiet = now.duration_since(life.last_active).as_secs();
+        let idle = life.record.idle_timeout_seconds;
+        let running = self.counters.running.load(Relaxed) > 0;
+        let rests = idle.is_some_and(|idle| u64::try_from(quiet).is_ok_and(|quiet| quiet >= idle));
+        (life.phase == Phase::Ready && rests && !running).then_some(Due::Rest)
+    }
+
+    /// Rests, unless it was called just now.
+    pub(crate) async fn rest(&self) {
+        {
+            let mut life = self.life();
+            let Ok(phase) = life.phase.after(Request::Rest) else {
+                return;
+            };
+            life.phase = phase;
+        }
+        self.surface.end_all();
+        self.close().await;
+        self.shared
+            .feed
+            .tell(&self.id, SandboxEventKind::Idled, None);
+    }
+
+    /// Seconds since it was last called.
+    pub(crate) fn quiet_seconds(&self, now: Timestamp) -> i64 {
+        now.duration_since(self.life().last_active).as_secs()
+    }
+
+    /// Whether something runs in it.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.counters.running.load(Relaxed) > 0
+    }
+}
+
+/// What a sandbox's age says should become of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Its time to live is over.
+    Expire,
+    /// Nobody has called it for its idle timeout.
+    Rest,
+}
+
+/// A sandbox did not move on in its life.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LifeError {
+    /// It cannot be done where it is.
+    #[error(transparent)]
+    Refused(#[from] Unavailable),
+    /// It could not be kept on disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a sandbox holds beside its own folders: the time and random bytes
+/// unless its record says otherwise, and what its record grants.
+pub(crate) fn grants(record: &Record) -> Result<Grants, GrantError> {
+    let usual = [Grant::Clock(Clock::Real), Grant::Random(Random::Real)];
+    let all = usual.into_iter().chain(record.grants.iter().cloned());
+    Grants::of(all)?.with_env(
+        record
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    )
+}

@@ -1,0 +1,295 @@
+//! Requests come in here, are let in or not, and go to the node or to one of
+//! its sandboxes.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use mote_api::SandboxId;
+use mote_surface::listen::{self, Connection, ListenLimits};
+use mote_surface::{Caller, TraceParent, Unavailable};
+use tokio::net::TcpListener;
+use tower::{Service, ServiceExt};
+
+use crate::api;
+use crate::api::Refusal;
+use crate::audit::{Entry, Refusal as Refused};
+use crate::auth;
+use crate::backend::Spoken;
+use crate::metrics::{self, Surface};
+use crate::node::Node;
+use crate::route::{self, Lost, Route};
+
+/// What a node listens with.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    node: Node,
+    own: Router,
+    grpc: Router,
+    rest: Router,
+    runtime: Router,
+}
+
+/// Which requests a listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// Of anybody, for the node or any sandbox.
+    Node,
+    /// For the sandbox whose address was called, by the protocol of the port.
+    Sandbox(Surface),
+}
+
+impl Server {
+    /// A server for this node's sandboxes.
+    pub fn new(node: Node) -> Self {
+        Self(Arc::new(Inner {
+            own: api::router(node.clone()),
+            grpc: mote_surface::process::service::<Spoken>(),
+            rest: mote_surface::rest::router::<Spoken>(),
+            runtime: mote_surface::runtime::router::<Spoken>(),
+            node,
+        }))
+    }
+
+    /// Serves the node's own address until `shutdown` completes.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        limits: ListenLimits,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let door = Doorway(self, Door::Node);
+        listen::serve(listener, door, limits, shutdown).await;
+    }
+
+    /// Serves the addresses of sandboxes at one port until `shutdown`
+    /// completes. What is called there under any other address is not
+    /// answered.
+    pub async fn serve_sandboxes(
+        self,
+        listener: TcpListener,
+        port: SandboxPort,
+        limits: ListenLimits,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let door = Doorway(self, Door::Sandbox(port.surface()));
+        listen::serve(listener, door, limits, shutdown).await;
+    }
+
+    async fn answer(self, door: Door, mut request: Request<Incoming>) -> Response<Body> {
+        let Some(connection) = request.extensions().get::<Connection>().copied() else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        let metrics = &self.0.node.0.shared.observer.metrics;
+        let _open = metrics.connection();
+        let whither = self.whither(door, &request, connection);
+        let surface = match &whither {
+            Ok(Route::Sandbox(_, surface, _)) => *surface,
+            Ok(Route::Node) | Err(_) => Surface::Api,
+        };
+        let who = match auth::who(
+            self.0.node.0.config.token.as_ref(),
+            request.headers(),
+            request.uri(),
+            connection,
+        ) {
+            Ok(who) => who,
+            Err((reason, text)) => {
+                let peer = connection.peer.ip().to_string();
+                self.refuse(&peer, None, surface, reason);
+                return denied(surface, reason, text);
+            }
+        };
+        let caller = Caller {
+            trace: trace(request.headers()),
+            who,
+        };
+        let response = match whither {
+            Ok(Route::Node) => {
+                request.extensions_mut().insert(caller);
+                let own = self.0.own.clone().oneshot(request);
+                own.await.unwrap_or_else(|never| match never {})
+            }
+            Ok(Route::Sandbox(id, surface, path)) => {
+                if let Some(path) = path {
+                    put_path(request.uri_mut(), path);
+                }
+                self.speak(&id, surface, caller, request).await
+            }
+            Err(lost) => {
+                self.refuse(&caller.who, None, surface, metrics::Refused::Malformed);
+                Refusal::invalid(lost.to_string()).into_response()
+            }
+        };
+        metrics.answered(surface, response.status());
+        response
+    }
+
+    fn whither(
+        &self,
+        door: Door,
+        request: &Request<Incoming>,
+        connection: Connection,
+    ) -> Result<Route, Lost> {
+        match door {
+            Door::Node => {
+                let host = auth::host(request.headers(), request.uri());
+                route::route(host, request.headers(), request.uri())
+            }
+            Door::Sandbox(surface) => {
+                let address = connection.local.ip();
+                match self.0.node.0.addresses.owner(address) {
+                    Some(id) => Ok(Route::Sandbox(id, surface, None)),
+                    None => Err(Lost::Name(address.to_string())),
+                }
+            }
+        }
+    }
+
+    async fn speak(
+        &self,
+        id: &SandboxId,
+        surface: Surface,
+        caller: Caller,
+        mut request: Request<Incoming>,
+    ) -> Response<Body> {
+        let Some(sandbox) = self.0.node.find(id) else {
+            self.refuse(
+                &caller.who,
+                Some(id),
+                surface,
+                metrics::Refused::NoSandbox,
+            );
+            return nobody(id, surface);
+        };
+        let extensions = request.extensions_mut();
+        extensions.insert(Spoken { sandbox, surface });
+        extensions.insert(caller);
+        let router = match surface {
+            Surface::Grpc => &self.0.grpc,
+            Surface::Runtime => &self.0.runtime,
+            Surface::Rest | Surface::Api | Surface::Context => &self.0.rest,
+        };
+        let answered = router.clone().oneshot(request).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+
+    fn refuse(
+        &self,
+        who: &str,
+        sandbox: Option<&SandboxId>,
+        surface: Surface,
+        reason: metrics::Refused,
+    ) {
+        let observer = &self.0.node.0.shared.observer;
+        observer.metrics.refused(reason);
+        observer.audit.write(&Entry::Refused(Refused {
+            who,
+            sandbox: sandbox.map(SandboxId::as_str),
+            surface,
+            reason,
+        }));
+    }
+}
+
+/// A port of sandboxes' own addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxPort {
+    /// The REST interface of sandboxd.
+    Rest,
+    /// The gRPC interface of sandboxd.
+    Grpc,
+    /// The python-runtime interface.
+    Runtime,
+}
+
+impl SandboxPort {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rest, Self::Grpc, Self::Runtime];
+
+    /// Its number.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Rest => route::REST_PORT,
+            Self::Grpc => route::GRPC_PORT,
+            Self::Runtime => route::RUNTIME_PORT,
+        }
+    }
+
+    fn surface(self) -> Surface {
+        match self {
+            Self::Rest => Surface::Rest,
+            Self::Grpc => Surface::Grpc,
+            Self::Runtime => Surface::Runtime,
+        }
+    }
+}
+
+/// The trace of the caller. One that is malformed is none, as the
+/// recommendation says.
+fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get("traceparent")?.to_str().ok()?.parse().ok()
+}
+
+fn put_path(uri: &mut Uri, path: http::uri::PathAndQuery) {
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = Some(path);
+    // The parts were those of a whole one.
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+fn denied(surface: Surface, reason: metrics::Refused, text: &str) -> Response<Body> {
+    let (status, code) = match reason {
+        metrics::Refused::Unauthorized => {
+            (StatusCode::UNAUTHORIZED, tonic::Code::Unauthenticated)
+        }
+        _ => (StatusCode::FORBIDDEN, tonic::Code::PermissionDenied),
+    };
+    match surface {
+        Surface::Grpc => tonic::Status::new(code, text).into_http(),
+        _ => Refusal::denied(status, text).into_response(),
+    }
+}
+
+/// Each protocol's way to say that there is no such sandbox.
+fn nobody(id: &SandboxId, surface: Surface) -> Response<Body> {
+    let text = Unavailable::Gone(id.to_string()).to_string();
+    match surface {
+        Surface::Grpc => tonic::Status::not_found(text).into_http(),
+        Surface::Runtime => {
+            let body = axum::Json(serde_json::json!({ "message": text }));
+            (StatusCode::NOT_FOUND, body).into_response()
+        }
+        Surface::Rest | Surface::Api | Surface::Context => {
+            Refusal::gone(id.as_str()).into_response()
+        }
+    }
+}
+
+/// The server as one listener has it.
+#[derive(Clone)]
+struct Doorway(Server, Door);
+
+impl Service<Request<Incoming>> for Doorway {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let Self(server, door) = self.clone();
+        Box::pin(async move { Ok(server.answer(door, request).await) })
+    }
+}

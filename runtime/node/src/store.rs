@@ -1,0 +1,361 @@
+//! The folders of sandboxes on disk.
+//!
+//! ```text
+//! STATE/lock                     held while a node runs
+//! STATE/sandboxes/ID/sandbox.json   the record, replaced as a whole
+//!                   /workspace      the sandbox's own files
+//!                   /tmp            its scratch space
+//!                   /calls.jsonl    its log
+//! STATE/limbo/                   what is being made or deleted; emptied at start
+//! ```
+//!
+//! A sandbox comes into being, and goes, by one rename.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use mote_api::SandboxId;
+use rustix::fs::{FlockOperation, RenameFlags};
+
+use crate::record::{Record, RecordError};
+use crate::tree;
+
+/// Only the node's own user reads what agents keep.
+const FOLDER_MODE: u32 = 0o700;
+const RECORD: &str = "sandbox.json";
+const WORKSPACE: &str = "workspace";
+const TMP: &str = "tmp";
+
+/// The disk did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another node uses the folder.
+    #[error("the state folder {} is in use by another mote; stop that one, or name another folder", .0.display())]
+    InUse(PathBuf),
+    /// A file operation failed.
+    #[error("failed to {action} {}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A record cannot be used.
+    #[error("failed to read {}: {reason}", path.display())]
+    Record {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::File {
+        action,
+        path,
+        source,
+    }
+}
+
+/// The folders of one node's sandboxes.
+pub(crate) struct Store {
+    root: PathBuf,
+    made: AtomicU64,
+    _lock: File,
+}
+
+/// The folder of one sandbox.
+#[derive(Clone, Debug)]
+pub(crate) struct Home(Arc<Path>);
+
+impl Home {
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.0.join(WORKSPACE)
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.0.join(TMP)
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.0.join("calls.jsonl")
+    }
+
+    /// Replaces the record: after a crash there is the old or the new one.
+    pub(crate) fn keep(&self, record: &Record) -> Result<(), StoreError> {
+        let path = self.0.join(RECORD);
+        let bytes = record.to_bytes().map_err(|error| unusable(&path, &error))?;
+        let draft = self.0.join(".sandbox.json.new");
+        write_synced(&draft, &bytes).map_err(failed("write", &draft))?;
+        fs::rename(&draft, &path).map_err(failed("replace", &path))?;
+        sync(&self.0).map_err(failed("sync", &self.0))
+    }
+
+    fn record(&self) -> Result<Record, StoreError> {
+        let path = self.0.join(RECORD);
+        let bytes = fs::read(&path).map_err(failed("read", &path))?;
+        Record::parse(&bytes).map_err(|error| unusable(&path, &error))
+    }
+}
+
+fn unusable(path: &Path, error: &RecordError) -> StoreError {
+    StoreError::Record {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+impl Store {
+    /// Opens the state folder, makes it if it is not there, and finishes what
+    /// a crash left half done.
+    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
+        for folder in ["sandboxes", "limbo"] {
+            let folder = root.join(folder);
+            make_folder(&folder, true).map_err(failed("create", &folder))?;
+        }
+        let path = root.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| StoreError::InUse(root.to_owned()))?;
+        let store = Self {
+            root: root.to_owned(),
+            made: AtomicU64::new(0),
+            _lock: lock,
+        };
+        let limbo = root.join("limbo");
+        for entry in fs::read_dir(&limbo).map_err(failed("list", &limbo))? {
+            let path = entry.map_err(failed("list", &limbo))?.path();
+            tree::remove(&path).map_err(failed("remove", &path))?;
+        }
+        Ok(store)
+    }
+
+    /// The sandboxes that are there, and those that cannot be used.
+    #[expect(clippy::type_complexity, reason = "two lists, used once")]
+    pub(crate) fn load(&self) -> Result<(Vec<(Home, Record)>, Vec<StoreError>), StoreError> {
+        let sandboxes = self.root.join("sandboxes");
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(&sandboxes).map_err(failed("list", &sandboxes))? {
+            let path = entry.map_err(failed("list", &sandboxes))?.path();
+            let home = Home(path.clone().into());
+            match home.record() {
+                Ok(record) if path.file_name() == Some(record.id.as_str().as_ref()) => {
+                    good.push((home, record));
+                }
+                Ok(record) => bad.push(StoreError::Record {
+                    path,
+                    reason: format!("it is the record of {}, in another's folder", record.id),
+                }),
+                Err(error) => bad.push(error),
+            }
+        }
+        Ok((good, bad))
+    }
+
+    /// Makes the folder of a new sandbox; with `from`, with the same files.
+    pub(crate) fn create(&self, record: &Record, from: Option<&Home>) -> Result<Home, StoreError> {
+        let draft = Home(self.limbo(&record.id).into());
+        make_folder(&draft.0, false).map_err(failed("create", &draft.0))?;
+        let filled = self.fill(&draft, record, from);
+        if let Err(error) = filled {
+            // Best effort: what stays is swept at the next start.
+            let _ = tree::remove(&draft.0);
+            return Err(error);
+        }
+        let home = self.root.join("sandboxes").join(record.id.as_str());
+        fs::rename(&draft.0, &home).map_err(failed("create", &home))?;
+        let parent = self.root.join("sandboxes");
+        sync(&parent).map_err(failed("sync", &parent))?;
+        Ok(Home(home.into()))
+    }
+
+    fn fill(&self, draft: &Home, record: &Record, from: Option<&Home>) -> Result<(), StoreError> {
+        let (workspace, tmp) = (draft.workspace(), draft.tmp());
+        match from {
+            Some(from) => {
+                tree::copy(&from.workspace(), &workspace).map_err(failed("fill", &workspace))?;
+                tree::copy(&from.tmp(), &tmp).map_err(failed("fill", &tmp))?;
+            }
+            None => {
+                make_folder(&workspace, false).map_err(failed("create", &workspace))?;
+                make_folder(&tmp, false).map_err(failed("create", &tmp))?;
+            }
+        }
+        draft.keep(record)
+    }
+
+    /// A copy of a sandbox's workspace, for a transaction.
+    pub(crate) fn draft(&self, id: &SandboxId, home: &Home) -> Result<Draft, StoreError> {
+        let draft = Draft {
+            path: self.limbo(id),
+        };
+        tree::copy(&home.workspace(), &draft.path).map_err(failed("copy to", &draft.path))?;
+        Ok(draft)
+    }
+
+    /// Takes the folder of a sandbox away, at once; its files go on the way.
+    pub(crate) fn remove(&self, id: &SandboxId, home: &Home) -> Result<Draft, StoreError> {
+        let path = self.limbo(id);
+        fs::rename(&home.0, &path).map_err(failed("remove", &home.0))?;
+        Ok(Draft { path })
+    }
+
+    fn limbo(&self, id: &SandboxId) -> PathBuf {
+        let number = self.made.fetch_add(1, Relaxed);
+        self.root.join("limbo").join(format!("{id}.{number}"))
+    }
+
+    /// Where the node keeps what is its own.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// A tree in limbo; it is removed when this is dropped.
+pub(crate) struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the draft in the place of the workspace, and the old one into
+    /// limbo: at each moment there is one or the other.
+    pub(crate) fn exchange(&self, home: &Home) -> Result<(), StoreError> {
+        let workspace = home.workspace();
+        let cwd = rustix::fs::CWD;
+        rustix::fs::renameat_with(cwd, &self.path, cwd, &workspace, RenameFlags::EXCHANGE)
+            .map_err(|errno| failed("replace", &workspace)(errno.into()))?;
+        sync(&home.0).map_err(failed("sync", &home.0))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Err(error) = tree::remove(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "failed to remove a tree; the next start will");
+        }
+    }
+}
+
+fn make_folder(path: &Path, with_parents: bool) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(with_parents)
+        .mode(FOLDER_MODE)
+        .create(path)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Terms;
+    use jiff::Timestamp;
+    use mote_api::Limits;
+
+    fn record(id: &str) -> Record {
+        let terms = Terms {
+            id: id.parse().unwrap(),
+            image: "mote.dev/base".to_owned(),
+            grants: Vec::new(),
+            limits: Limits::default(),
+            env: Default::default(),
+            labels: Default::default(),
+            idle_timeout_seconds: None,
+            ttl_seconds: None,
+        };
+        Record::new(terms, None, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn sandboxes_are_there_after_a_restart() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        let home = store.create(&record("a"), None).unwrap();
+        fs::write(home.workspace().join("f"), "x").unwrap();
+        assert!(matches!(
+            Store::open(state.path()),
+            Err(StoreError::InUse(_))
+        ));
+        drop(store);
+
+        let store = Store::open(state.path()).unwrap();
+        let (good, bad) = store.load().unwrap();
+        assert!(bad.is_empty());
+        let (home, found) = &good[0];
+        assert_eq!(*found, record("a"));
+        assert_eq!(fs::read(home.workspace().join("f")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn one_broken_record_does_not_stop_the_others() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        store.create(&record("a"), None).unwrap();
+        let b = store.create(&record("b"), None).unwrap();
+        fs::write(b.0.join(RECORD), "{").unwrap();
+        let (good, bad) = store.load().unwrap();
+        assert_eq!((good.len(), bad.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_a_crash_left_half_done_is_gone_at_the_next_start() {
+        let state = tempfile::tempdir().unwrap();
+        drop(Store::open(state.path()).unwrap());
+        fs::create_dir_all(state.path().join("limbo/a.0/deep")).unwrap();
+        drop(Store::open(state.path()).unwrap());
+        assert_eq!(fs::read_dir(state.path().join("limbo")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_dropped_draft_leaves_the_workspace_and_an_exchanged_one_replaces_it() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        let home = store.create(&record("a"), None).unwrap();
+        let file = home.workspace().join("f");
+        fs::write(&file, "old").unwrap();
+        let id = "a".parse().unwrap();
+
+        let draft = store.draft(&id, &home).unwrap();
+        fs::write(draft.path().join("f"), "new").unwrap();
+        drop(draft);
+        assert_eq!(fs::read(&file).unwrap(), b"old");
+
+        let draft = store.draft(&id, &home).unwrap();
+        fs::write(draft.path().join("f"), "new").unwrap();
+        draft.exchange(&home).unwrap();
+        drop(draft);
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+}

@@ -1,5 +1,6 @@
 //! A sandbox's files: one directory handle that nothing leads out of.
 
+mod archive;
 mod error;
 mod path;
 mod read;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 
+pub use archive::ARCHIVE_ENTRIES;
 pub use error::FileError;
 pub use path::{PATH_BYTES, PathError};
 pub use read::{Found, LIST_ENTRIES, Listed, Opened};
@@ -109,3 +111,6 @@ impl Quota for Unlimited {
         remove().map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests;

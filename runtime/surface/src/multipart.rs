@@ -79,6 +79,11 @@ impl Part {
     pub(crate) fn name(&self) -> Option<&str> {
         self.field.name()
     }
+
+    /// The file's name, if it is one.
+    pub(crate) fn file_name(&self) -> Option<&str> {
+        self.field.file_name()
+    }
 }
 
 impl Stream for Part {

@@ -5,6 +5,7 @@
 //! /v1/files/PATH    GET HEAD PUT DELETE; ?archive=tar for a folder and all below
 //! /v1/health        GET HEAD
 //! /v1/metadata      GET HEAD
+//! /v1/contexts      GET HEAD; NAME: PUT DELETE, NAME/execute: POST
 //! /openapi.json     GET HEAD
 //! ```
 //!
@@ -12,13 +13,14 @@
 //! Go's `net/http`. Beyond it are archives, `/openapi.json`, 408 for a body
 //! that keeps silent and 507 `RESOURCE_EXHAUSTED` for a full disk.
 
+mod archive;
 mod condition;
-mod content;
+pub(crate) mod content;
 mod files;
 mod info;
 mod range;
-mod reply;
-mod upload;
+pub(crate) mod reply;
+pub(crate) mod upload;
 mod uri;
 
 use axum::Router;
@@ -28,6 +30,7 @@ use http::header::{ALLOW, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::backend::Backend;
+use crate::contexts;
 
 /// What a path that only tells something takes.
 const TELLS: &str = "GET, HEAD";
@@ -41,6 +44,7 @@ pub fn router<B: Backend>() -> Router {
         .route("/v1/health", telling(get(info::health::<B>)))
         .route("/v1/metadata", telling(get(info::metadata::<B>)))
         .route("/openapi.json", telling(get(info::openapi)))
+        .merge(contexts::routes::<B>())
         .fallback(unknown)
 }
 
@@ -57,7 +61,7 @@ async fn unknown(method: Method, uri: Uri) -> Response {
     }
 }
 
-fn not_allowed(allowed: &'static str) -> Response {
+pub(crate) fn not_allowed(allowed: &'static str) -> Response {
     let mut response = reply::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(allowed));

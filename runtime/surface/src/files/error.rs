@@ -34,9 +34,6 @@ pub enum FileError {
     /// There is no room.
     #[error(transparent)]
     Full(#[from] Full),
-    /// Whoever sends or receives has gone, or makes no progress.
-    #[error("the transfer was given up: {0}")]
-    Transfer(String),
     /// The system failed.
     #[error("failed to {what}: {source}")]
     Io {

@@ -27,9 +27,14 @@ impl Files {
     /// It leads out of the root, or cannot be followed.
     pub fn resolve(&self, user_path: &str) -> Result<PathBuf, PathError> {
         let root = path::names(&self.name);
-        let names = path::below(&root, user_path)?;
+        self.resolve_below(Path::new(""), &path::below(&root, user_path)?)
+    }
+
+    /// Where `names` lead from the folder at `path`, one without links.
+    pub(super) fn resolve_below(&self, path: &Path, names: &[&str]) -> Result<PathBuf, PathError> {
         let mut walk = Walk::new(self);
-        let mut names = names.into_iter();
+        walk.here.extend(path.iter().map(OsStr::to_owned));
+        let mut names = names.iter();
         for name in names.by_ref() {
             let before = walk.here.clone();
             match walk.enter(OsStr::new(name)) {

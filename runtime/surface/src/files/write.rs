@@ -192,7 +192,10 @@ impl Upload {
     pub(super) fn place(mut self) -> Result<(), FileError> {
         self.files
             .place(&self.folder, &self.temporary, &self.name)
-            .map_err(failed("move file into place"))?;
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::IsADirectory => FileError::IsFolder,
+                _ => failed("move file into place")(error),
+            })?;
         self.placed = true;
         Ok(())
     }

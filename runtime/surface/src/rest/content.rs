@@ -29,7 +29,7 @@ const CHUNK_BYTES: u64 = 256 * 1024;
 const CHUNKS_AHEAD: usize = 2;
 
 /// Answers a GET, or a HEAD, of `opened`.
-pub(super) fn serve(head: bool, headers: &HeaderMap, opened: Opened) -> Response {
+pub(crate) fn serve(head: bool, headers: &HeaderMap, opened: Opened) -> Response {
     let modified = opened.modified;
     let mut response = match weigh(headers, modified) {
         Verdict::NotModified => status(StatusCode::NOT_MODIFIED),

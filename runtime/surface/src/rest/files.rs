@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::reply::{self, Refusal};
 use super::upload::{self, blocking};
-use super::{content, moved, not_allowed, uri};
+use super::{archive, content, moved, not_allowed, uri};
 use crate::backend::Backend;
 use crate::files::{Files, Found, Listed};
 
@@ -69,11 +69,12 @@ async fn read<B: Backend>(backend: &B, parts: &Parts) -> Result<Response, Refusa
     let files = backend.files().await?;
     let asked = path.clone();
     let reader = files.clone();
+    let head = parts.method == Method::HEAD;
+    let archive = archive::asked(&parts.uri)?;
     match blocking(move || reader.find(&asked)).await? {
-        Found::File(opened) => {
-            let head = parts.method == Method::HEAD;
-            Ok(content::serve(head, &parts.headers, opened))
-        }
+        Found::File(_) if archive => Err(archive::no_folder()),
+        Found::File(opened) => Ok(content::serve(head, &parts.headers, opened)),
+        Found::Folder(folder) if archive => Ok(archive::send(head, files, folder).await),
         Found::Folder(folder) => list(files, folder, path).await,
     }
 }
@@ -111,6 +112,10 @@ impl From<Listed> for Row {
 async fn write<B: Backend>(backend: &B, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let path = uri::file_path(&parts.uri)?;
     let files = backend.files().await?;
+    if archive::asked(&parts.uri)? {
+        archive::receive(files, path, body).await?;
+        return Ok(reply::no_content());
+    }
     upload::put(files, path, &parts.uri, &parts.headers, body).await?;
     Ok(reply::no_content())
 }

@@ -11,15 +11,15 @@ use crate::files::{FileError, PathError};
 
 /// What is wrong, as the body of every answer that is no success.
 #[derive(Debug, Serialize)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     #[serde(skip)]
     pub(super) status: StatusCode,
     code: &'static str,
-    message: String,
+    pub(crate) message: String,
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -28,7 +28,7 @@ impl Refusal {
     }
 
     /// The request itself is wrong.
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", message)
     }
 
@@ -63,8 +63,7 @@ impl From<FileError> for Refusal {
             }
             FileError::Path(PathError::Nul | PathError::TooLong)
             | FileError::IsFolder
-            | FileError::Archive(_)
-            | FileError::Transfer(_) => Self::invalid(message),
+            | FileError::Archive(_) => Self::invalid(message),
             FileError::Missing => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message),
             FileError::NotEmpty => Self::new(StatusCode::CONFLICT, "CONFLICT", message),
             FileError::Full(_) => Self::new(
@@ -87,7 +86,7 @@ impl IntoResponse for Refusal {
 
 /// `body` as Go's encoder writes it: one line, with what could be taken for
 /// HTML escaped.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let Ok(text) = serde_json::to_string(body) else {
         // Only maps with odd keys fail, and there are none.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

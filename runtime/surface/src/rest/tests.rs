@@ -1,3 +1,5 @@
+mod archive;
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use axum::Extension;

@@ -13,7 +13,7 @@ use crate::multipart::{Form, FormError, Part};
 
 /// How long a body may keep silent. A caller that has gone without a word
 /// would hold its file for ever.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// Bytes that are gathered before they are written at once, so that passing
 /// them to another thread costs little.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -83,7 +83,7 @@ async fn file_part(mut form: Form) -> Result<Part, Refusal> {
 }
 
 /// Writes all of `body`; fails if it keeps silent for `idle`.
-async fn write<E: std::fmt::Display>(
+pub(crate) async fn write<E: std::fmt::Display>(
     mut upload: Upload,
     mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     idle: Duration,
@@ -110,7 +110,8 @@ async fn write<E: std::fmt::Display>(
     }
 }
 
-async fn next_of<T>(
+/// The next of `stream`, unless it keeps silent for `idle`.
+pub(crate) async fn next_of<T>(
     stream: &mut (impl Stream<Item = T> + Unpin),
     idle: Duration,
 ) -> Result<Option<T>, Refusal> {

@@ -1,0 +1,269 @@
+//! An archive to files.
+
+use std::ffi::OsStr;
+use std::fs::FileTimes;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use cap_std::fs::Dir;
+use tar::{Archive, Entry, EntryType, PaxExtensions};
+
+use super::ARCHIVE_ENTRIES;
+use crate::files::error::{FileError, failed};
+use crate::files::path::names;
+use crate::files::write::temporary_name;
+use crate::files::{Files, PATH_BYTES};
+
+/// Longest extension of an entry's header, in bytes: two paths and some words.
+/// The archive's own reader would take whatever length the entry claims.
+const EXTENSION_BYTES: u64 = 64 * 1024;
+/// Bytes that are copied at once.
+const COPY_BYTES: usize = 128 * 1024;
+
+impl Files {
+    /// Takes the files out of the archive that `from` is, to the folder that
+    /// `user_path` leads to, which is made if it is not there. Blocks on the
+    /// disk and on `from`.
+    ///
+    /// # Errors
+    /// The archive is broken or holds what may not come in, there is no room,
+    /// or the system refuses. What came before stays.
+    pub fn unpack(&self, user_path: &str, from: impl Read) -> Result<(), FileError> {
+        let top = self.resolve(user_path)?;
+        let folder = self.make_folders(&top)?;
+        let mut unpack = Unpack {
+            files: self,
+            folder: (top.clone(), folder),
+            top,
+            extension: Extension::default(),
+            buffer: vec![0; COPY_BYTES],
+        };
+        let mut archive = Archive::new(from);
+        // Raw, so that it is us who read the extensions, within bounds.
+        let entries = archive.entries().map_err(broken)?.raw(true);
+        for (at, entry) in entries.enumerate() {
+            if at == ARCHIVE_ENTRIES {
+                return Err(FileError::TooMany(ARCHIVE_ENTRIES));
+            }
+            unpack.entry(entry.map_err(broken)?)?;
+        }
+        // The root's own handle may be one that only leads to other files.
+        let root = self.root.open(".").map_err(failed("sync files"))?;
+        rustix::fs::syncfs(&root).map_err(|error| failed("sync files")(error.into()))
+    }
+}
+
+/// What comes before an entry, and says of it what its header has no room for.
+#[derive(Default)]
+struct Extension {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+struct Unpack<'a> {
+    files: &'a Files,
+    top: PathBuf,
+    /// The folder of the last entry, as most have the same as the one before.
+    folder: (PathBuf, Dir),
+    extension: Extension,
+    buffer: Vec<u8>,
+}
+
+impl Unpack<'_> {
+    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), FileError> {
+        match entry.header().entry_type() {
+            EntryType::GNULongName => self.extension.path = Some(text(&mut entry)?),
+            EntryType::GNULongLink => self.extension.link = Some(text(&mut entry)?),
+            EntryType::XHeader => self.extension.read(&extension(&mut entry)?)?,
+            EntryType::XGlobalHeader => {}
+            kind => {
+                let known = std::mem::take(&mut self.extension);
+                self.member(kind, known, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn member<R: Read>(
+        &mut self,
+        kind: EntryType,
+        known: Extension,
+        entry: Entry<'_, R>,
+    ) -> Result<(), FileError> {
+        if known.size.is_some_and(|size| size != entry.size()) {
+            return Err(refuse("a file of 8 GiB or more; send it on its own"));
+        }
+        let short = || entry.header().path_bytes().into();
+        let path = checked(known.path.unwrap_or_else(short))?;
+        let (below, folder) = (inner(&path)?, path.ends_with('/'));
+        let Some((name, parents)) = below.split_last() else {
+            // The folder itself.
+            return Ok(());
+        };
+        self.go_to(parents)?;
+        match kind {
+            EntryType::Regular if !folder => self.file(name, entry),
+            EntryType::Continuous => self.file(name, entry),
+            EntryType::Regular | EntryType::Directory => self.make(name, &entry),
+            EntryType::Symlink => self.link(name, known.link, &entry),
+            _ => Err(refuse(&format!(
+                "{path} is neither a file, a folder nor a symbolic link"
+            ))),
+        }
+    }
+
+    /// Opens the folder that `parents` lead to from the top.
+    fn go_to(&mut self, parents: &[&str]) -> Result<(), FileError> {
+        let path = self.files.resolve_below(&self.top, parents)?;
+        if path != self.folder.0 {
+            let folder = self.files.make_folders(&path)?;
+            self.folder = (path, folder);
+        }
+        Ok(())
+    }
+
+    fn file<R: Read>(&mut self, name: &str, mut entry: Entry<'_, R>) -> Result<(), FileError> {
+        let (mode, time) = (mode(&entry)?, entry.header().mtime().map_err(broken)?);
+        let folder = self
+            .folder
+            .1
+            .try_clone()
+            .map_err(failed("open the folder"))?;
+        let mut upload = self.files.upload_in(folder, OsStr::new(name), mode)?;
+        let mut left = entry.size();
+        while left > 0 {
+            let read = entry.read(&mut self.buffer).map_err(broken)?;
+            let bytes = self.buffer.get(..read).unwrap_or_default();
+            if bytes.is_empty() {
+                return Err(refuse("it ends within a file"));
+            }
+            upload.write(bytes)?;
+            left = left.saturating_sub(read as u64);
+        }
+        if let Some(time) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(time)) {
+            let times = FileTimes::new().set_modified(time);
+            upload
+                .file()
+                .set_times(times)
+                .map_err(failed("set file time"))?;
+        }
+        upload.place()
+    }
+
+    fn make<R: Read>(&mut self, name: &str, entry: &Entry<'_, R>) -> Result<(), FileError> {
+        // We are to write into it.
+        let mode = mode(entry)? | 0o700;
+        self.files
+            .make_folder(&self.folder.1, OsStr::new(name), mode)
+    }
+
+    fn link<R: Read>(
+        &mut self,
+        name: &str,
+        long: Option<Vec<u8>>,
+        entry: &Entry<'_, R>,
+    ) -> Result<(), FileError> {
+        let short = || entry.header().link_name_bytes().unwrap_or_default().into();
+        let target = checked(long.unwrap_or_else(short))?;
+        if !self.stays(&target) {
+            return Err(refuse(&format!("the link {name} leads out of the sandbox")));
+        }
+        let (files, folder) = (self.files, &self.folder.1);
+        files.quota.grow(0, 1)?;
+        let temporary = temporary_name();
+        if let Err(error) = folder.symlink_contents(&target, &temporary) {
+            files.give_back_name();
+            return Err(failed("create the link")(error));
+        }
+        files
+            .place(folder, &temporary, OsStr::new(name))
+            .map_err(|error| {
+                // Nothing is lost if this fails too: it is swept away later.
+                let _ = files.unlink(folder, &temporary);
+                failed("move the link into place")(error)
+            })
+    }
+
+    /// Whether a link in the current folder leads below the root, as far as
+    /// its text tells. What follows it later is held by the root's handle.
+    fn stays(&self, target: &str) -> bool {
+        let root = &*self.files.name;
+        let from = match (target.starts_with('/'), self.folder.0.to_str()) {
+            (true, _) => target.to_owned(),
+            (false, Some(folder)) => format!("{root}/{folder}/{target}"),
+            (false, None) => return false,
+        };
+        names(&from).starts_with(&names(root))
+    }
+}
+
+impl Extension {
+    /// Takes what matters out of a header in the format of POSIX.
+    fn read(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        for field in PaxExtensions::new(bytes) {
+            let field = field.map_err(broken)?;
+            match field.key_bytes() {
+                b"path" => self.path = Some(field.value_bytes().to_owned()),
+                b"linkpath" => self.link = Some(field.value_bytes().to_owned()),
+                b"size" => {
+                    let size = field.value().ok().and_then(|size| size.parse().ok());
+                    self.size = Some(size.ok_or_else(|| refuse("a size is no number"))?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All of an extension.
+fn extension<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<u8>, FileError> {
+    if entry.size() > EXTENSION_BYTES {
+        return Err(refuse("an extended header is longer than 64 KiB"));
+    }
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).map_err(broken)?;
+    Ok(bytes)
+}
+
+/// An extension that is one text, up to its NUL.
+fn text<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<u8>, FileError> {
+    let mut bytes = extension(entry)?;
+    bytes.truncate(
+        bytes
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(bytes.len()),
+    );
+    Ok(bytes)
+}
+
+fn checked(path: Vec<u8>) -> Result<String, FileError> {
+    let path = String::from_utf8(path).map_err(|_| refuse("a path is no UTF-8"))?;
+    match path.len() <= PATH_BYTES && !path.contains('\0') && !path.is_empty() {
+        true => Ok(path),
+        false => Err(refuse("a path is empty, holds NUL or is too long")),
+    }
+}
+
+/// The names of a path below the archive's folder.
+fn inner(path: &str) -> Result<Vec<&str>, FileError> {
+    if path.starts_with('/') || path.split('/').any(|name| name == "..") {
+        return Err(refuse(&format!("{path} is absolute or holds ..")));
+    }
+    Ok(names(path))
+}
+
+fn mode<R: Read>(entry: &Entry<'_, R>) -> Result<u32, FileError> {
+    Ok(entry.header().mode().map_err(broken)? & 0o777)
+}
+
+fn broken(error: io::Error) -> FileError {
+    FileError::Archive(error.to_string())
+}
+
+fn refuse(why: &str) -> FileError {
+    FileError::Archive(why.to_owned())
+}

@@ -36,6 +36,7 @@ use crate::backend::{
 use crate::caller::Caller;
 use crate::events::events;
 use call::{Answer, Call};
+pub(crate) use frames::check as check_frames;
 use interpreter::Job;
 pub use rest::routes;
 pub(crate) use table::Contexts;

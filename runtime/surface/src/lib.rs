@@ -17,6 +17,8 @@ mod caller;
 pub mod contexts;
 mod events;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listen;
 mod multipart;
 mod metadata;

@@ -25,6 +25,7 @@
 )]
 
 mod deadline;
+pub mod fuzz;
 mod grpc;
 mod http;
 mod node;

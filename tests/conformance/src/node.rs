@@ -53,7 +53,8 @@ impl Node {
             .arg(binary("mote"))
             .args(["serve", "--listen", "127.0.0.1:0", "--state"])
             .arg(state)
-            .args(flags);
+            .args(flags)
+            .env("RUST_LOG", "warn");
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = command.spawn().unwrap();
         let stdin = keeper.stdin.take();

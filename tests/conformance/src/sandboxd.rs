@@ -47,7 +47,8 @@ impl Sandboxd {
             .env("SANDBOX_BASE_DIR", &root)
             .env("SANDBOX_NAME", "conformance")
             .env("SANDBOX_API_TOKEN", "hidden")
-            .env("OTHER_NAME", "hidden");
+            .env("OTHER_NAME", "hidden")
+            .env("RUST_LOG", "warn");
         let server = Server::start(&mut command);
         for port in [GRPC, REST, RUNTIME] {
             within("mote-sandboxd", listening(address, port)).await;

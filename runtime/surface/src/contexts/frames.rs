@@ -104,6 +104,27 @@ fn begun(bytes: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
+/// Holds a stream to telling the same in whatever chunks it comes; for
+/// [`crate::fuzzing`].
+pub(crate) fn check(stream: &[u8]) {
+    let read = |chunk: usize| {
+        let mut frames = Frames::default();
+        let (mut output, mut lines) = (Vec::new(), Vec::new());
+        for bytes in stream.chunks(chunk) {
+            frames.push(bytes);
+            while let Ok(Some(piece)) = frames.next() {
+                match piece {
+                    Piece::Output(bytes) => output.extend_from_slice(&bytes),
+                    Piece::Line(line) => lines.push(line),
+                }
+            }
+        }
+        output.extend_from_slice(&frames.rest());
+        (output, lines)
+    };
+    assert_eq!(read(1), read(MAX_LINE_BYTES));
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

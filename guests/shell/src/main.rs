@@ -9,6 +9,7 @@ mod programs;
 mod reactor;
 mod shell;
 mod streams;
+mod terminal;
 
 /// The imports.
 mod bindings {
@@ -19,11 +20,15 @@ mod bindings {
             package mote:shell;
             world shell {
                 import mote:sandbox/process@0.1.0;
+                import mote:sandbox/terminal@0.1.0;
                 import wasi:cli/environment@0.2.12;
                 import wasi:cli/exit@0.2.12;
                 import wasi:cli/stdin@0.2.12;
                 import wasi:cli/stdout@0.2.12;
                 import wasi:cli/stderr@0.2.12;
+                import wasi:cli/terminal-stdin@0.2.12;
+                import wasi:cli/terminal-stdout@0.2.12;
+                import wasi:cli/terminal-stderr@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
                 import wasi:filesystem/preopens@0.2.12;
                 import wasi:filesystem/types@0.2.12;

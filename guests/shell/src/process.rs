@@ -17,6 +17,7 @@ use futures_util::future::{join, select};
 use crate::bindings::mote::sandbox::process::{self, Child, ExitStatus, SpawnError};
 use crate::reactor;
 use crate::streams::{Input, Output};
+use crate::terminal;
 
 /// Status of a command that is there and cannot be run.
 const NOT_EXECUTABLE: i32 = 126;
@@ -42,6 +43,9 @@ impl Program {
 #[async_trait]
 impl Command for Program {
     async fn execute(&self, context: CommandContext<'_>) -> Result<CommandStatus> {
+        // A program at the terminal reads there itself: what it does not ask
+        // for is left for the shell.
+        let own = terminal::is_stdin() && context.stdin.is_shells_own().await;
         let child = process::spawn(&process::Command {
             argv: self.words.iter().chain(context.args).cloned().collect(),
             env: context
@@ -53,7 +57,11 @@ impl Command for Program {
                 .collect(),
             cwd: context.cwd.to_string_lossy().into_owned(),
             preopens: None,
-            stdin: process::Input::Piped,
+            stdin: if own {
+                process::Input::Inherited
+            } else {
+                process::Input::Piped
+            },
             stdout: process::Output::Piped,
             stderr: process::Output::Piped,
         });

@@ -1,9 +1,13 @@
 //! One run of the shell, from its arguments to its exit status.
 
+mod interactive;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use bashkit::hooks::HookAction;
 use bashkit::{Bash, Error, ExecOptions, normalize_path};
 
 use crate::bindings::wasi::cli::{environment, stderr, stdin, stdout};
@@ -13,7 +17,7 @@ use crate::invocation::{self, Invocation, Script};
 use crate::process::Program;
 use crate::programs::{COMPONENTS, Resolver};
 use crate::streams::{Input, Output};
-use crate::{limits, reactor};
+use crate::{limits, reactor, terminal};
 
 /// Status of a shell that was called the wrong way, or whose script is wrong.
 const USAGE_STATUS: u8 = 2;
@@ -75,6 +79,8 @@ struct Shell<'a> {
     home: PathBuf,
     cwd: PathBuf,
     bash: Bash,
+    /// Set once the script said `exit`.
+    left: Arc<AtomicBool>,
 }
 
 impl<'a> Shell<'a> {
@@ -97,11 +103,21 @@ impl<'a> Shell<'a> {
             .session_limits(limits::session())
             .memory_limits(limits::memory())
             .command_resolver(Arc::new(Resolver::new(Arc::clone(&files))));
+        let left = Arc::new(AtomicBool::new(false));
+        let leave = Arc::clone(&left);
+        builder = builder.on_exit(Box::new(move |event| {
+            leave.store(true, Ordering::Relaxed);
+            HookAction::Continue(event)
+        }));
         for name in COMPONENTS {
             builder = builder.command(*name, Program::new(vec![(*name).to_owned()]));
         }
-        for (name, value) in env {
+        for (name, value) in terminal::variables().into_iter().chain(env) {
             builder = builder.env(name, value);
+        }
+        // Whatever the environment says of it.
+        for (fd, there) in (0..).zip(terminal::streams()) {
+            builder = builder.tty(fd, there);
         }
         Self {
             streams,
@@ -110,10 +126,14 @@ impl<'a> Shell<'a> {
             home,
             cwd,
             bash: builder.build(),
+            left,
         }
     }
 
     async fn run(mut self) -> u8 {
+        if self.invocation.script == Script::Stdin && terminal::is_stdin() {
+            return self.converse().await;
+        }
         let script = match self.script().await {
             Ok(script) => script,
             Err((what, status)) => {
@@ -216,6 +236,7 @@ impl<'a> Shell<'a> {
         }
     }
 
+    /// Runs a text; gives the status it ends with.
     async fn execute(&mut self, script: &str, options: ExecOptions) -> u8 {
         let streams = self.streams;
         let execution = self.bash.execute(script).options(options);

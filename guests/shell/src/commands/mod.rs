@@ -13,6 +13,8 @@ mod mv;
 mod options;
 mod patch;
 mod rm;
+mod stty;
+mod tput;
 mod zip;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +37,8 @@ pub fn install(builder: BashBuilder) -> BashBuilder {
         .builtin("mv", Box::new(mv::Mv))
         .builtin("patch", Box::new(patch::Patch))
         .builtin("rm", Box::new(rm::Rm))
+        .builtin("stty", Box::new(stty::Stty))
+        .builtin("tput", Box::new(tput::Tput))
         .builtin("unzip", Box::new(zip::Unzip))
         .builtin("zcat", Box::new(gzip::Gzip::Cat))
         .builtin("zip", Box::new(zip::Zip))

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::client::Verb;
 use crate::failure::Failure;
 use crate::report;
 
@@ -15,13 +16,17 @@ Examples:
   mote run --rw . -- python3 build.py --fast         a script that may change this folder
   mote run --ro . --rw out:/out -- ./tool.wasm /out  a compiled component and two folders
   mote run --empty -- node -p '6 * 7'                nothing at all but the program
-  mote inspect tool.wasm                             what it can ask for, before it runs";
+  mote inspect tool.wasm                             what it can ask for, before it runs
+  mote create work && mote exec work 'date > now'    a sandbox of a server, which lasts";
 
 const RUN_HELP: &str = "\
 The sandbox holds what is named here, and nothing else. Without --ro, --rw and
 --empty that is the current folder, read-only, at /workspace. Where nothing is
 granted at /workspace or /tmp, the guest finds an empty folder there, which is
 gone when mote ends. There is no network.
+
+Limits unless set: --timeout 30s, --memory 512Mi, --disk 256Mi, --entries 65536,
+--output 256Mi, --processes 16, --handles 4096.
 
 Programs: sh (bash), python3 (python), js (node), and each file with a / in its
 name that is a WebAssembly component or a WASI 0.1 module.
@@ -65,6 +70,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Compile components ahead of their first run
     Compile(CompileArgs),
+    /// Keep sandboxes and let agents talk to them over HTTP and gRPC
+    #[command(flatten)]
+    Client(Verb),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -112,27 +120,8 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) random: String,
 
-    /// Wall-clock time it may take [default: 30s]
-    #[arg(long, value_name = "TIME", help_heading = "Limits")]
-    pub(crate) timeout: Option<String>,
-    /// Memory it may hold, with all its children [default: 512Mi]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    pub(crate) memory: Option<String>,
-    /// Bytes it may add to its folders [default: 256Mi]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    pub(crate) disk: Option<String>,
-    /// Files and folders it may add [default: 65536]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub(crate) entries: Option<String>,
-    /// Bytes it may write to stdout and stderr [default: 256Mi]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
-    pub(crate) output: Option<String>,
-    /// Programs it may run at once, itself included [default: 16]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub(crate) processes: Option<String>,
-    /// Files and streams one program may hold open [default: 4096]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub(crate) handles: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 
     /// Working directory, as the guest sees it
     #[arg(short, long, value_name = "DIR", default_value = "/workspace")]
@@ -149,6 +138,32 @@ pub(crate) struct RunArgs {
     /// A shell line, if it is one word; else a program and its arguments
     #[arg(required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+/// Ceilings that people set; the others are as they are.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct LimitArgs {
+    /// Wall-clock time a call may take
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    pub(crate) timeout: Option<String>,
+    /// Memory it may hold, with all its children
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub(crate) memory: Option<String>,
+    /// Bytes it may add to its folders
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub(crate) disk: Option<String>,
+    /// Files and folders it may add
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) entries: Option<String>,
+    /// Bytes it may write to stdout and stderr
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub(crate) output: Option<String>,
+    /// Programs it may run at once, itself included
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) processes: Option<String>,
+    /// Files and streams one program may hold open
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) handles: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,12 +1,14 @@
 //! From [`RunArgs`] as typed to a [`Config`] that makes sense: all mistakes at
 //! once, each with its flag, what was written and what would be right.
 
+use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
 use mote_api::{ByteSize, Grants, GuestPath, Invocation, Limits};
+use serde_json::{Map, Value};
 
-use crate::args::RunArgs;
+use crate::args::{LimitArgs, RunArgs};
 use crate::grants;
 
 /// One checked call of `mote run`.
@@ -35,7 +37,7 @@ impl TryFrom<RunArgs> for Config {
                 Err(error) => mistakes.push(error.to_string()),
             }
         }
-        let limits = limits(&args, &mut mistakes);
+        let limits = limits(&args.limits, &mut mistakes);
         let invocation = invocation(&args, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -52,8 +54,18 @@ impl TryFrom<RunArgs> for Config {
 }
 
 fn invocation(args: &RunArgs, mistakes: &mut Vec<String>) -> Invocation {
+    let mut invocation = Invocation::new(argv(&args.command, mistakes));
+    match GuestPath::workspace().join(&args.workdir) {
+        Ok(cwd) => invocation.cwd = cwd,
+        Err(error) => mistakes.push(format!("-w {}: {error}", args.workdir)),
+    }
+    invocation
+}
+
+/// What one word, which is a shell line, or several say to run.
+pub(crate) fn argv(command: &[OsString], mistakes: &mut Vec<String>) -> Vec<String> {
     let mut words = Vec::new();
-    for word in &args.command {
+    for word in command {
         match word.to_str() {
             Some(word) => words.push(word.to_owned()),
             None => mistakes.push(format!(
@@ -62,18 +74,33 @@ fn invocation(args: &RunArgs, mistakes: &mut Vec<String>) -> Invocation {
             )),
         }
     }
-    let mut invocation = match words.as_slice() {
-        [line] => Invocation::shell(line),
-        argv => Invocation::new(argv),
-    };
-    match GuestPath::workspace().join(&args.workdir) {
-        Ok(cwd) => invocation.cwd = cwd,
-        Err(error) => mistakes.push(format!("-w {}: {error}", args.workdir)),
+    match words.as_slice() {
+        [line] => Invocation::shell(line).argv,
+        _ => words,
     }
-    invocation
 }
 
-fn limits(args: &RunArgs, mistakes: &mut Vec<String>) -> Limits {
+/// The ceilings that are set, by the names of [`Limits`].
+pub(crate) fn named_limits(args: &LimitArgs, mistakes: &mut Vec<String>) -> Map<String, Value> {
+    // Ceilings are numbers and text: they always become JSON.
+    let all = serde_json::to_value(limits(args, mistakes)).unwrap_or_default();
+    let set = [
+        ("deadline", &args.timeout),
+        ("memory", &args.memory),
+        ("disk", &args.disk),
+        ("output", &args.output),
+        ("disk_entries", &args.entries),
+        ("processes", &args.processes),
+        ("handles", &args.handles),
+    ];
+    let named = set.into_iter().filter(|(_, typed)| typed.is_some());
+    named
+        .filter_map(|(name, _)| Some((name.to_owned(), all.get(name)?.clone())))
+        .collect()
+}
+
+/// The ceilings that options name; the others are as they usually are.
+pub(crate) fn limits(args: &LimitArgs, mistakes: &mut Vec<String>) -> Limits {
     let mut found = Found {
         limits: Limits::default(),
         mistakes,
@@ -134,7 +161,7 @@ impl Found<'_> {
 }
 
 /// `30s`, `1m 30s`, `250ms`; a bare number is seconds, as `timeout` has it.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
     let seconds = seconds.and_then(|number| Duration::try_from_secs_f64(number).ok());
     seconds
@@ -283,16 +310,32 @@ mod tests {
         let run = command.find_subcommand_mut("run").unwrap();
         let help = run.render_long_help().to_string();
         let limits = Limits::default();
-        for default in [
-            humantime::format_duration(limits.deadline).to_string(),
-            limits.memory.to_string(),
-            limits.disk.to_string(),
-            limits.disk_entries.to_string(),
-            limits.output.to_string(),
-            limits.processes.to_string(),
-            limits.handles.to_string(),
+        for (flag, default) in [
+            (
+                "timeout",
+                humantime::format_duration(limits.deadline).to_string(),
+            ),
+            ("memory", limits.memory.to_string()),
+            ("disk", limits.disk.to_string()),
+            ("entries", limits.disk_entries.to_string()),
+            ("output", limits.output.to_string()),
+            ("processes", limits.processes.to_string()),
+            ("handles", limits.handles.to_string()),
         ] {
-            assert!(help.contains(&format!("[default: {default}]")), "{default}");
+            assert!(help.contains(&format!("--{flag} {default}")), "{default}");
         }
+    }
+
+    #[test]
+    fn ceilings_that_are_not_named_are_not_sent() {
+        let args = LimitArgs {
+            timeout: Some("2".to_owned()),
+            memory: Some("64Mi".to_owned()),
+            ..LimitArgs::default()
+        };
+        let mut mistakes = Vec::new();
+        let named = serde_json::to_string(&named_limits(&args, &mut mistakes)).unwrap();
+        assert_eq!(named, r#"{"deadline":2.0,"memory":"64Mi"}"#);
+        assert_eq!(mistakes, [""; 0]);
     }
 }

@@ -14,6 +14,8 @@ pub(crate) const EXIT_HOST: u8 = 125;
 pub(crate) const EXIT_USAGE: u8 = 2;
 /// Exit status where a file that was to be looked at is at fault.
 const EXIT_FILE: u8 = 1;
+/// Exit status where a server declined.
+const EXIT_REFUSED: u8 = 1;
 /// 128 + SIGPIPE: whoever read our stdout is gone.
 pub(crate) const EXIT_BROKEN_PIPE: u8 = 141;
 
@@ -26,6 +28,11 @@ pub(crate) enum Failure {
     Rejected(Rejection),
     /// Files are at fault; a line for each.
     Files(Vec<String>),
+    /// A server declined; a line for each request.
+    Refused(Vec<String>),
+    /// A server declined to start a program: why, and the exit status that a
+    /// shell would report.
+    Declined(String, u8),
     /// A signal asked us to end.
     Signal(u8),
     /// Nobody reads our stdout any more.
@@ -49,6 +56,14 @@ impl Failure {
             Self::Files(problems) => {
                 problems.iter().for_each(|problem| say(problem));
                 EXIT_FILE
+            }
+            Self::Refused(problems) => {
+                problems.iter().for_each(|problem| say(problem));
+                EXIT_REFUSED
+            }
+            Self::Declined(why, code) => {
+                say(&why);
+                code
             }
             Self::Signal(number) => 128 + number,
             Self::BrokenPipe => EXIT_BROKEN_PIPE,
@@ -138,12 +153,25 @@ fn usage_line(text: &str) -> String {
     let tips = tips.filter_map(|line| line.strip_prefix("tip: "));
     let tips = tips.filter(|tip| !tip.starts_with("to pass "));
     let mut said: Vec<&str> = std::iter::once(wrong).chain(tips).collect();
-    said.push("see mote --help and mote run --help");
+    let verb = verb(text).unwrap_or("run");
+    let see = format!("see mote --help and mote {verb} --help");
+    said.push(&see);
     said.join("; ")
 }
 
+/// The subcommand that the usage is of.
+fn verb(text: &str) -> Option<&str> {
+    let usage = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Usage: mote "))?;
+    let word = usage.split_whitespace().next()?;
+    word.bytes()
+        .all(|byte| byte.is_ascii_lowercase())
+        .then_some(word)
+}
+
 /// An error and its causes, each only where it adds something.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -158,7 +186,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Line ends become spaces, other control characters, which could rewrite a
 /// terminal, are left out.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().filter(|c| !c.is_control()).collect()
 }

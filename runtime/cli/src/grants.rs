@@ -1,7 +1,7 @@
 //! What the grant options say: folders, environment, time, random bytes.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -32,7 +32,8 @@ pub(crate) fn grants(args: &RunArgs, mistakes: &mut Vec<String>) -> Vec<Grant> {
         found.push(Ok(current_folder()));
     }
     found.extend(ENV.map(|(name, value)| Ok(variable(name, value))));
-    found.extend(args.env.iter().map(env));
+    let typed = args.env.iter().map(|text| env(text));
+    found.extend(typed.map(|pair| pair.map(|(name, value)| variable(&name, &value))));
     found.extend(clock(&args.clock).transpose());
     found.extend(random(&args.random).transpose());
     found
@@ -49,30 +50,13 @@ fn current_folder() -> Grant {
     })
 }
 
-/// `HOST:GUEST`, or `HOST` alone for the workspace. The last colon counts, so
-/// that a folder with colons in its name can be granted.
+/// `HOST:GUEST`, or `HOST` alone for the workspace; the folder is there.
 fn preopen(flag: &str, text: &OsStr, access: Access) -> Result<Grant, String> {
     let wrong = |why: String| format!("{flag} {}: {why}", text.display());
-    let bytes = text.as_bytes();
-    let colon = bytes.iter().rposition(|byte| *byte == b':');
-    let (host, guest) = match colon.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?))) {
-        None => (text, GuestPath::workspace()),
-        Some((host, guest)) => {
-            let guest = std::str::from_utf8(guest)
-                .map_err(|_| wrong("the guest path is not UTF-8; choose another".to_owned()))?;
-            let guest = guest.parse().map_err(|error| wrong(format!("{error}")))?;
-            (OsStr::from_bytes(host), guest)
-        }
-    };
-    let host = PathBuf::from(host);
-    if host.as_os_str().is_empty() {
-        return Err(wrong(
-            "there is no host folder before the colon; write HOST:GUEST".to_owned(),
-        ));
-    }
+    let (host, guest) = folder(flag, text)?;
     match host.metadata() {
         Ok(meta) if meta.is_dir() => Ok(Grant::Preopen(Preopen {
-            guest,
+            guest: guest.unwrap_or_else(GuestPath::workspace),
             host,
             access,
         })),
@@ -83,18 +67,41 @@ fn preopen(flag: &str, text: &OsStr, access: Access) -> Result<Grant, String> {
     }
 }
 
+/// `HOST:GUEST` or `HOST`. The last colon counts, so that a folder with colons
+/// in its name can be granted.
+pub(crate) fn folder(flag: &str, text: &OsStr) -> Result<(PathBuf, Option<GuestPath>), String> {
+    let wrong = |why: String| format!("{flag} {}: {why}", text.display());
+    let bytes = text.as_bytes();
+    let colon = bytes.iter().rposition(|byte| *byte == b':');
+    let (host, guest) = match colon.and_then(|at| Some((bytes.get(..at)?, bytes.get(at + 1..)?))) {
+        None => (text, None),
+        Some((host, guest)) => {
+            let guest = std::str::from_utf8(guest)
+                .map_err(|_| wrong("the guest path is not UTF-8; choose another".to_owned()))?;
+            let guest = guest.parse().map_err(|error| wrong(format!("{error}")))?;
+            (OsStr::from_bytes(host), Some(guest))
+        }
+    };
+    if host.is_empty() {
+        return Err(wrong(
+            "there is no host folder before the colon; write HOST:GUEST".to_owned(),
+        ));
+    }
+    Ok((PathBuf::from(host), guest))
+}
+
 /// `NAME=VALUE`, or `NAME` for what it is here.
-fn env(text: &OsString) -> Result<Grant, String> {
+pub(crate) fn env(text: &OsStr) -> Result<(String, String), String> {
     let wrong = |why: &str| format!("-e {}: {why}", text.display());
     let not_text = "it is not UTF-8; a guest's environment is text";
     let typed = text.to_str().ok_or_else(|| wrong(not_text))?;
     if let Some((name, value)) = typed.split_once('=') {
-        return Ok(variable(name, value));
+        return Ok((name.to_owned(), value.to_owned()));
     }
     let value = env::var_os(typed)
         .ok_or_else(|| wrong("it is not set here; write NAME=VALUE, or leave it out"))?;
     let value = value.to_str().ok_or_else(|| wrong(not_text))?;
-    Ok(variable(typed, value))
+    Ok((typed.to_owned(), value.to_owned()))
 }
 
 fn variable(name: &str, value: &str) -> Grant {
@@ -104,7 +111,7 @@ fn variable(name: &str, value: &str) -> Grant {
     }
 }
 
-fn clock(text: &str) -> Result<Option<Grant>, String> {
+pub(crate) fn clock(text: &str) -> Result<Option<Grant>, String> {
     let fixed = || {
         let midnight = format!("{text}T00:00:00Z");
         let time = humantime::parse_rfc3339_weak(text);
@@ -123,7 +130,7 @@ fn clock(text: &str) -> Result<Option<Grant>, String> {
     }
 }
 
-fn random(text: &str) -> Result<Option<Grant>, String> {
+pub(crate) fn random(text: &str) -> Result<Option<Grant>, String> {
     match text {
         "none" => Ok(None),
         "real" => Ok(Some(Grant::Random(Random::Real))),
@@ -141,7 +148,7 @@ fn random(text: &str) -> Result<Option<Grant>, String> {
 mod tests {
     use super::*;
 
-    fn folder(text: &str) -> Result<(String, PathBuf), String> {
+    fn granted(text: &str) -> Result<(String, PathBuf), String> {
         match preopen("--ro", OsStr::new(text), Access::ReadOnly)? {
             Grant::Preopen(preopen) => Ok((preopen.guest.to_string(), preopen.host)),
             other => panic!("{other:?}"),
@@ -150,15 +157,15 @@ mod tests {
 
     #[test]
     fn a_folder_alone_is_granted_at_the_workspace() {
-        assert_eq!(folder("/"), Ok(("/workspace".to_owned(), "/".into())));
-        assert_eq!(folder("/:/data"), Ok(("/data".to_owned(), "/".into())));
+        assert_eq!(granted("/"), Ok(("/workspace".to_owned(), "/".into())));
+        assert_eq!(granted("/:/data"), Ok(("/data".to_owned(), "/".into())));
     }
 
     #[test]
     fn the_last_colon_separates() {
         let with_colon = tempfile::Builder::new().prefix("a:b").tempdir().unwrap();
         let text = format!("{}:/data", with_colon.path().display());
-        assert_eq!(folder(&text).unwrap().1, with_colon.path());
+        assert_eq!(granted(&text).unwrap().1, with_colon.path());
     }
 
     #[test]
@@ -170,7 +177,7 @@ mod tests {
             ("/:/a/../b", "no guest path"),
             (":/data", "no host folder"),
         ] {
-            let mistake = folder(text).unwrap_err();
+            let mistake = granted(text).unwrap_err();
             assert!(mistake.contains(why) && mistake.contains(text), "{mistake}");
         }
     }
@@ -187,9 +194,10 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_set_is_a_mistake() {
-        assert_eq!(env(&"A=b=c".into()), Ok(variable("A", "b=c")));
-        assert_eq!(env(&"A=".into()), Ok(variable("A", "")));
-        assert!(env(&"SURELY_NOT_SET_HERE".into()).is_err());
-        assert!(env(&"PATH".into()).is_ok());
+        let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(env(OsStr::new("A=b=c")), pair("A", "b=c"));
+        assert_eq!(env(OsStr::new("A=")), pair("A", ""));
+        assert!(env(OsStr::new("SURELY_NOT_SET_HERE")).is_err());
+        assert!(env(OsStr::new("PATH")).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The one JSON object of `mote run --json`.
+//! The one JSON object of `mote run --json` and `mote exec -o json`.
 //!
 //! It is the [`Outcome`], with what the guest wrote in place of the counts of
 //! it: `stdout` (or `stdout_base64`, where it is not UTF-8), `stdout_bytes`
@@ -7,7 +7,6 @@
 
 use anyhow::Context;
 use mote_api::{Outcome, Rejection, StreamUsage};
-use mote_host::Capture;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -16,10 +15,10 @@ use crate::failure::Failure;
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// An outcome, with the stdout and stderr that were kept.
-pub(crate) fn outcome(outcome: &Outcome, kept: [Capture; 2]) -> Result<Value, Failure> {
+pub(crate) fn outcome(outcome: &Outcome, kept: [Vec<u8>; 2]) -> Result<Value, Failure> {
     let mut value = serde_json::to_value(outcome).context("failed to write the outcome as JSON")?;
     if let Value::Object(object) = &mut value {
-        let [stdout, stderr] = kept.map(|kept| kept.take());
+        let [stdout, stderr] = kept;
         put_stream(object, "stdout", stdout, &outcome.stdout);
         put_stream(object, "stderr", stderr, &outcome.stderr);
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod args;
+mod client;
 mod compile;
 mod config;
 mod failure;
@@ -42,6 +43,7 @@ fn dispatch(Args { places, command }: Args) -> Result<u8, Failure> {
         Command::Run(args) => run::run(*args, &places),
         Command::Inspect(args) => inspect::inspect(&args, &places),
         Command::Compile(args) => compile::compile(&args, &places),
+        Command::Client(verb) => client::run(verb),
         Command::Completions { shell } => args::completions(shell),
         Command::CompileStdin { cache, memory } => compile::compile_stdin(&cache, memory),
     }

@@ -47,7 +47,7 @@ async fn passed_through(config: &Config, session: &Session, stop: &Stop) -> Resu
     if let Some(failure @ (Failure::BrokenPipe | Failure::Host(_))) = stop.failure() {
         return Err(failure);
     }
-    let hint = report::hint(&outcome, &config.limits);
+    let hint = report::hint(&outcome, Some(&config.limits));
     let usage = config.usage.then(|| report::usage(&outcome));
     let words = hint.into_iter().chain(usage).collect();
     stop.last_output(cut_short, say_all(words)).await;
@@ -55,7 +55,7 @@ async fn passed_through(config: &Config, session: &Session, stop: &Stop) -> Resu
 }
 
 /// Says lines on stderr, which may block for ever: on a thread of their own.
-async fn say_all(lines: Vec<String>) {
+pub(crate) async fn say_all(lines: Vec<String>) {
     if lines.is_empty() {
         return;
     }
@@ -74,6 +74,7 @@ async fn captured(config: &Config, session: &Session, stop: &Stop) -> Result<u8,
         }
         Err(error) => return Err(error.into()),
     };
+    let kept = kept.map(|kept| kept.take());
     report::print_json(&json::outcome(&outcome, kept)?)?;
     if config.usage {
         say(&report::usage(&outcome));
@@ -93,7 +94,7 @@ fn until_stopped<'a>(
 }
 
 /// The guest's exit status, or that of the signal that ended the call.
-fn exit_code(outcome: &Outcome, stop: &Stop) -> Result<u8, Failure> {
+pub(crate) fn exit_code(outcome: &Outcome, stop: &Stop) -> Result<u8, Failure> {
     match stop.failure() {
         Some(failure) => Err(failure),
         None => Ok(outcome.exit_code),

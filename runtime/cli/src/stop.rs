@@ -91,9 +91,14 @@ impl Stop {
         }
     }
 
+    /// The first cause, if there is one.
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        self.0.cause.get()
+    }
+
     /// What became of the call, had it no better answer.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        Some(match self.0.cause.get()? {
+        Some(match self.cause()? {
             Cause::Signal(number) => Failure::Signal(*number),
             Cause::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 Failure::BrokenPipe

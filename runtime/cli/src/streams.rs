@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use anyhow::Context;
-use mote_host::{Capture, Input, Output, PIPE_BYTES, PipeReader, Streams, pipe};
+use mote_host::{Capture, Input, Output, PIPE_BYTES, PipeReader, PipeWriter, Streams, pipe};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -49,6 +49,17 @@ impl Pumps {
 /// written, `stop` is told.
 pub(crate) fn pass_through(interactive: bool, stop: &Stop) -> Result<(Streams, Pumps), Failure> {
     let stdin = stdin(interactive)?;
+    let ([stdout, stderr], pumps) = outputs(stop)?;
+    let streams = Streams {
+        stdin,
+        stdout: Output::Pipe(stdout),
+        stderr: Output::Pipe(stderr),
+    };
+    Ok((streams, pumps))
+}
+
+/// Pipes to our stdout and stderr. Where one cannot be written, `stop` is told.
+pub(crate) fn outputs(stop: &Stop) -> Result<([PipeWriter; 2], Pumps), Failure> {
     let (writer, reader) = pipe();
     let out = std::io::stdout();
     let err = std::io::stderr();
@@ -56,24 +67,14 @@ pub(crate) fn pass_through(interactive: bool, stop: &Stop) -> Result<(Streams, P
     // comes first.
     if same_file(out.as_fd(), err.as_fd()) {
         let pumps = Pumps(vec![pump(reader, std::io::stdout, stop)?]);
-        let streams = Streams {
-            stdin,
-            stdout: Output::Pipe(writer.clone()),
-            stderr: Output::Pipe(writer),
-        };
-        return Ok((streams, pumps));
+        return Ok(([writer.clone(), writer], pumps));
     }
     let (err_writer, err_reader) = pipe();
     let pumps = Pumps(vec![
         pump(reader, std::io::stdout, stop)?,
         pump(err_reader, std::io::stderr, stop)?,
     ]);
-    let streams = Streams {
-        stdin,
-        stdout: Output::Pipe(writer),
-        stderr: Output::Pipe(err_writer),
-    };
-    Ok((streams, pumps))
+    Ok(([writer, err_writer], pumps))
 }
 
 /// Streams whose output is kept, with what keeps stdout and stderr.
@@ -88,14 +89,19 @@ pub(crate) fn captured(interactive: bool) -> Result<(Streams, [Capture; 2]), Fai
     Ok((streams, kept))
 }
 
-/// Our stdin, unless it is a terminal at which nobody expects to be asked. It
-/// is read only when the guest asks for more than it has: what a program leaves
-/// is for whoever has the same stdin next, as in a shell's loop.
+/// Our stdin, unless it is a terminal at which nobody expects to be asked.
 fn stdin(interactive: bool) -> Result<Input, Failure> {
-    let mut from = std::io::stdin();
-    if from.is_terminal() && !interactive {
+    if std::io::stdin().is_terminal() && !interactive {
         return Ok(Input::Empty);
     }
+    read_stdin().map(Input::Pipe)
+}
+
+/// Our stdin. It is read only when whoever has the pipe asks for more than it
+/// has: what a program leaves is for whoever has the same stdin next, as in a
+/// shell's loop.
+pub(crate) fn read_stdin() -> Result<PipeReader, Failure> {
+    let mut from = std::io::stdin();
     let (writer, reader) = pipe();
     let runtime = Handle::current();
     spawn("stdin", move || {
@@ -112,7 +118,7 @@ fn stdin(interactive: bool) -> Result<Input, Failure> {
             }
         }
     })?;
-    Ok(Input::Pipe(reader))
+    Ok(reader)
 }
 
 /// Writes what comes out of `reader`, on a thread.

@@ -1,4 +1,5 @@
 mod archive;
+mod openapi;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 

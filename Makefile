@@ -1,6 +1,6 @@
 # The project in a few words. Everything lands under target/.
 .DEFAULT_GOAL := help
-.PHONY: help run build guests test bench lint audit clean
+.PHONY: help run build guests sandboxd test bench lint audit clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -8,9 +8,12 @@ help: ## list these targets
 run: build guests ## build what is missing and run the demo
 	@scripts/demo
 
-build: ## build the host and the mote command
+build: sandboxd ## build the host, the mote command and the daemon for pods
 	@scripts/check-machine
 	cargo build --locked --release
+
+sandboxd: ## build the daemon for pods, one static file
+	@scripts/build-sandboxd
 
 guests: ## build the userland, the example tools and the probes
 	@scripts/check-machine

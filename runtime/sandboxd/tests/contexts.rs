@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::{Extension, Router};
 use http::{Request, StatusCode};
 use mote_sandboxd::ProcessBackend;
-use mote_surface::{Backend, contexts, runtime};
+use mote_surface::{Backend, rest, runtime};
 use serde_json::{Value, json};
 use tower::util::ServiceExt;
 
@@ -24,9 +24,7 @@ impl Sandbox {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let backend = ProcessBackend::open(root.path(), 4096, "SANDBOX_").unwrap();
-        let router = contexts::routes::<ProcessBackend>()
-            .merge(runtime::router::<ProcessBackend>())
-            .layer(Extension(backend.clone()));
+        let router = rest::router::<ProcessBackend>().layer(Extension(backend.clone()));
         Self {
             root,
             backend,
@@ -39,7 +37,11 @@ impl Sandbox {
     }
 
     async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
-        let answered = self.router.clone().oneshot(request);
+        self.send_to(&self.router, request).await
+    }
+
+    async fn send_to(&self, router: &Router, request: Request<Body>) -> (StatusCode, Value) {
+        let answered = router.clone().oneshot(request);
         let response = tokio::time::timeout(PATIENCE, answered);
         let response = response.await.expect("an answer in time").unwrap();
         let status = response.status();
@@ -76,7 +78,8 @@ impl Sandbox {
             .header("content-type", "application/json")
             .header("mote-call", json!({ "context": context }).to_string())
             .body(json!({ "command": line }).to_string().into());
-        let (status, body) = self.send(request.unwrap()).await;
+        let runtime = runtime::router::<ProcessBackend>().layer(Extension(self.backend.clone()));
+        let (status, body) = self.send_to(&runtime, request.unwrap()).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         body
     }

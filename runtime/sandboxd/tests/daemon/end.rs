@@ -1,5 +1,9 @@
 //! What ends a program before its time.
 
+use axum::Extension;
+use mote_sandboxd::ProcessBackend;
+use mote_surface::process;
+
 use super::*;
 
 /// A program that holds the named pipe `path` open until it is gone, along
@@ -49,7 +53,7 @@ async fn a_cancelled_execute_ends_the_program() {
     let mut byte = [0; 2];
     tokio::select! {
         _ = client.execute(request) => panic!("it ended by itself"),
-        read = tokio::io::AsyncReadExt::read_exact(&mut pipe, &mut byte) => read.map(drop).unwrap(),
+        read = pipe.read_exact(&mut byte) => read.map(drop).unwrap(),
     }
     abandoned(&path).await;
 }
@@ -60,11 +64,13 @@ async fn past_the_deadline_execute_is_answered_and_the_program_ended() {
     let path = pipe(&daemon);
     let _reader = reader(&path);
     let mut request = Request::new(execute(&["sh", "-c", HOLDS]));
-    // The header alone: the client itself would wait for ever.
-    request
-        .metadata_mut()
-        .insert("grpc-timeout", "200m".parse().unwrap());
-    let (code, text) = code(daemon.client().await.execute(request).await);
+    let timeout = "200m".parse().unwrap();
+    request.metadata_mut().insert("grpc-timeout", timeout);
+    // Without a connection: its client would see to the deadline itself.
+    let backend = ProcessBackend::open(daemon.root(), 1, "").unwrap();
+    let service = process::service::<ProcessBackend>().layer(Extension(backend));
+    let answer = within(ProcessServiceClient::new(service).execute(request)).await;
+    let (code, text) = code(answer);
     assert_eq!(code, Code::DeadlineExceeded, "{text}");
     abandoned(&path).await;
 }
@@ -110,13 +116,27 @@ async fn at_shutdown_programs_are_asked_to_end_and_callers_hear_of_it() {
 }
 
 #[tokio::test]
-async fn at_shutdown_a_deaf_program_is_ended() {
+async fn at_shutdown_a_deaf_program_is_ended_and_health_refused() {
     let mut daemon = Daemon::start().await;
+    assert!(
+        daemon
+            .get("/v1/health")
+            .await
+            .starts_with("HTTP/1.1 200 OK")
+    );
     let mut client = daemon.client().await;
-    let script = "trap '' TERM; echo ready; while :; do sleep 1; done";
+    let script = "trap 'echo deaf' TERM; echo ready; while :; do sleep 0.01; done";
     let mut started = client.start(&["sh", "-c", script], None).await;
     started.until("ready").await;
     daemon.stop.take().unwrap().send(()).unwrap();
+    started.until("deaf").await;
+    let health = daemon.get("/v1/health").await;
+    assert!(health.starts_with("HTTP/1.1 503"), "{health}");
+    let body = r#"{"code":"UNAVAILABLE","message":"sandboxd is shutting down"}"#;
+    assert!(health.contains(body), "{health}");
+    let request = Request::new(execute(&["true"]));
+    let expected = (Code::Unavailable, "sandboxd is shutting down".to_owned());
+    assert_eq!(code(client.execute(request).await), expected);
     assert_eq!(started.rest().await.exit, Some(-1));
     drop((client, started));
     within(&mut daemon.served).await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use mote_sandboxd::{Args, Listeners, Ports, serve};
+use mote_sandboxd::{Args, Listeners, serve};
 use mote_surface::proto::process_service_client::ProcessServiceClient;
 use mote_surface::proto::start_response::Event;
 use mote_surface::proto::{
@@ -12,7 +12,8 @@ use mote_surface::proto::{
     WriteStdinRequest, write_stdin_request::Payload,
 };
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
@@ -72,6 +73,18 @@ impl Daemon {
 
     fn root(&self) -> &Path {
         self.root.path()
+    }
+
+    /// The answer to a GET, head and body.
+    async fn get(&self, path: &str) -> String {
+        let mut connection = TcpStream::connect(self.rest).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        within(connection.read_to_string(&mut answer))
+            .await
+            .unwrap();
+        answer
     }
 
     async fn client(&self) -> Client {
@@ -210,6 +223,5 @@ async fn abandoned(path: &Path) {
         .open_receiver(path)
         .unwrap();
     let mut read = Vec::new();
-    let end = tokio::io::AsyncReadExt::read_to_end(&mut pipe, &mut read);
-    within(end).await.unwrap();
+    within(pipe.read_to_end(&mut read)).await.unwrap();
 }

@@ -51,14 +51,14 @@ async fn input_comes_from_the_terminal_and_ends_with_it() {
 async fn ctrl_c_interrupts_what_runs_in_front() {
     let daemon = Daemon::start().await;
     let mut client = daemon.client().await;
-    let script = "trap 'echo caught; exit 9' INT; echo ready; sleep 600";
+    let script = "echo ready; exec sleep 600";
     let mut started = client.start(&["sh", "-c", script], Some(SIZE)).await;
     started.until("ready").await;
-    client
-        .input(started.number, Payload::Input("\u{3}".into()))
-        .await
-        .unwrap();
-    assert_eq!(started.rest().await.exit, Some(9));
+    let ctrl_c = Payload::Input("\u{3}".into());
+    client.input(started.number, ctrl_c).await.unwrap();
+    let told = started.rest().await;
+    assert!(told.stdout.ends_with("^C"), "{told:?}");
+    assert_eq!(told.exit, Some(-1));
 }
 
 #[tokio::test]

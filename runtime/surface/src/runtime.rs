@@ -3,6 +3,7 @@
 //! a FastAPI program, so what is refused is refused in FastAPI's words.
 
 mod execute;
+mod files;
 mod refusal;
 mod request;
 mod words;
@@ -10,7 +11,7 @@ mod words;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use serde::Serialize;
 use serde_json::json;
 
@@ -22,7 +23,28 @@ pub fn router<B: Backend>() -> Router {
     Router::new()
         .route("/", only_get(get(active)))
         .route("/execute", only_post(post(execute::execute::<B>)))
-        .fallback(async || detail(StatusCode::NOT_FOUND, "Not Found"))
+        .route("/upload", only_post(post(files::upload::<B>)))
+        .route("/download/", only_get(get(files::download::<B>)))
+        .route("/download/{*path}", only_get(get(files::download::<B>)))
+        .route("/list/", only_get(get(files::list::<B>)))
+        .route("/list/{*path}", only_get(get(files::list::<B>)))
+        .route("/exists/", only_get(get(files::exists::<B>)))
+        .route("/exists/{*path}", only_get(get(files::exists::<B>)))
+        .fallback(unknown)
+}
+
+/// FastAPI sends a caller who is wrong by one slash to the right place.
+async fn unknown(uri: Uri) -> Response {
+    let right = match uri.path() {
+        "/execute/" => "/execute",
+        "/upload/" => "/upload",
+        "/download" => "/download/",
+        "/list" => "/list/",
+        "/exists" => "/exists/",
+        _ => return detail(StatusCode::NOT_FOUND, "Not Found"),
+    };
+    let to = [(header::LOCATION, right)];
+    (StatusCode::TEMPORARY_REDIRECT, to).into_response()
 }
 
 /// Says that the sandbox is there. It waits for nothing.

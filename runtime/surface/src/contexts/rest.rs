@@ -5,20 +5,20 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Extension, Router};
 use http::{HeaderMap, StatusCode};
 use mote_api::{ByteSize, ContextName, Outcome};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::call::{Call, Code, Raised};
-use super::failure::Failure;
 use super::table::Listed;
 use super::{Asked, LIFETIME, begin, seconds};
 use crate::backend::{Backend, StartError};
 use crate::caller::Caller;
 use crate::output::collect;
+use crate::rest::not_allowed;
+use crate::rest::reply::{Refusal, json};
 use crate::{State, call};
 
 /// Longest JSON body, in bytes: as of a command line.
@@ -28,9 +28,19 @@ const MAX_JSON_BYTES: usize = 1024 * 1024;
 /// one, in their extensions.
 pub fn routes<B: Backend>() -> Router {
     Router::new()
-        .route("/v1/contexts", get(list::<B>))
-        .route("/v1/contexts/{name}", put(create::<B>).delete(remove::<B>))
-        .route("/v1/contexts/{name}/execute", post(execute::<B>))
+        .route("/v1/contexts", only(get(list::<B>), "GET, HEAD"))
+        .route(
+            "/v1/contexts/{name}",
+            only(put(create::<B>).delete(remove::<B>), "DELETE, PUT"),
+        )
+        .route(
+            "/v1/contexts/{name}/execute",
+            only(post(execute::<B>), "POST"),
+        )
+}
+
+fn only(routes: MethodRouter, allowed: &'static str) -> MethodRouter {
+    routes.fallback(move || async move { not_allowed(allowed) })
 }
 
 /// What a context is to be.
@@ -67,6 +77,11 @@ struct Executed {
 }
 
 #[derive(Debug, Serialize)]
+struct Contexts {
+    contexts: Vec<Context>,
+}
+
+#[derive(Debug, Serialize)]
 struct Context {
     name: ContextName,
     limits: serde_json::Map<String, serde_json::Value>,
@@ -85,10 +100,10 @@ impl From<Listed> for Context {
     }
 }
 
-async fn list<B: Backend>(Extension(backend): Extension<B>) -> Result<Response, Failure> {
+async fn list<B: Backend>(Extension(backend): Extension<B>) -> Result<Response, Refusal> {
     backend.health()?;
     let contexts = listed(backend.state());
-    Ok(answer(StatusCode::OK, &json!({ "contexts": contexts })))
+    Ok(json(StatusCode::OK, &Contexts { contexts }))
 }
 
 fn listed(state: &State) -> Vec<Context> {
@@ -103,7 +118,7 @@ async fn create<B: Backend>(
     caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failure> {
+) -> Result<Response, Refusal> {
     let name: ContextName = name.parse().map_err(invalid)?;
     let body = read(body).await?;
     let settings = match body.is_empty() {
@@ -125,10 +140,10 @@ async fn create<B: Backend>(
     };
     let mut contexts = listed(backend.state()).into_iter();
     let made = contexts.find(|context| context.name == name);
-    Ok(answer(status, &made.ok_or(StartError::Host)?))
+    Ok(json(status, &made.ok_or(StartError::Host)?))
 }
 
-fn idle(seconds: u64) -> Result<Duration, Failure> {
+fn idle(seconds: u64) -> Result<Duration, Refusal> {
     let idle = Duration::from_secs(seconds);
     if idle.is_zero() || idle > LIFETIME {
         return Err(invalid(format!(
@@ -145,7 +160,7 @@ async fn execute<B: Backend>(
     caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failure> {
+) -> Result<Response, Refusal> {
     let name: ContextName = name.parse().map_err(invalid)?;
     let Execute {
         code,
@@ -175,19 +190,20 @@ async fn execute<B: Backend>(
         lost,
         outcome: exit.outcome,
     };
-    Ok(answer(StatusCode::OK, &executed))
+    Ok(json(StatusCode::OK, &executed))
 }
 
 async fn remove<B: Backend>(
     Extension(backend): Extension<B>,
     Path(name): Path<String>,
-) -> Result<StatusCode, Failure> {
+) -> Result<StatusCode, Refusal> {
     backend.health()?;
     let name: ContextName = name.parse().map_err(invalid)?;
     match backend.state().contexts.remove(&name) {
         true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Failure::new(
+        false => Err(Refusal::new(
             StatusCode::NOT_FOUND,
+            "NOT_FOUND",
             format!("there is no context {name}"),
         )),
     }
@@ -198,12 +214,12 @@ fn caller_of(caller: Option<Extension<Caller>>) -> Caller {
 }
 
 /// What the headers ask of a call.
-fn asked<B: Backend>(backend: &B, headers: &HeaderMap) -> Result<Asked, Failure> {
+fn asked<B: Backend>(backend: &B, headers: &HeaderMap) -> Result<Asked, Refusal> {
     let options = call::options(headers).map_err(invalid)?;
     Ok(Asked::of(options, backend.deadline())?)
 }
 
-async fn read(body: Body) -> Result<axum::body::Bytes, Failure> {
+async fn read(body: Body) -> Result<axum::body::Bytes, Refusal> {
     let body = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
     body.map_err(|error| {
         invalid(format!(
@@ -212,16 +228,12 @@ async fn read(body: Body) -> Result<axum::body::Bytes, Failure> {
     })
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     // By way of a map: a list of values would do for the types as well.
     let map: serde_json::Map<_, _> = serde_json::from_slice(body).map_err(invalid)?;
     serde_json::from_value(map.into()).map_err(invalid)
 }
 
-fn invalid(error: impl std::fmt::Display) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, error.to_string())
-}
-
-fn answer(status: StatusCode, body: &impl Serialize) -> Response {
-    super::failure::json(status, body)
+fn invalid(error: impl std::fmt::Display) -> Refusal {
+    Refusal::invalid(error.to_string())
 }

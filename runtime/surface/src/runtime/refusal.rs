@@ -21,6 +21,13 @@ pub(super) enum Refusal {
     Unavailable(Unavailable),
 }
 
+impl Refusal {
+    /// The body keeps silent.
+    pub(super) fn idle() -> Self {
+        Self::Status(StatusCode::REQUEST_TIMEOUT, "Request Timeout")
+    }
+}
+
 /// A place in a request and what is wrong with it, as pydantic tells it.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Fault {

@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+/// Most ranges of one answer. Each costs a read and a header of its own; who
+/// asks for more gets the whole file, as HTTP allows.
+const MOST_RANGES: usize = 256;
+
 /// A range that cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RangeError {
@@ -36,7 +40,7 @@ pub(super) fn parse(header: &str, size: u64) -> Result<Vec<Range<u64>>, RangeErr
     let sum = ranges.iter().fold(0, |sum: u64, range| {
         sum.saturating_add(range.end - range.start)
     });
-    if sum > size {
+    if sum > size || ranges.len() > MOST_RANGES {
         ranges.clear();
     }
     Ok(ranges)
@@ -117,6 +121,14 @@ mod tests {
             assert_eq!(parsed, expected, "{header}");
         }
         assert_eq!(parse("bytes=0-4", 0), Ok(vec![]));
+    }
+
+    #[test]
+    fn ranges_are_counted() {
+        let header = |count: usize| format!("bytes={}", vec!["0-0"; count].join(","));
+        let parsed = |count| parse(&header(count), 1000).map(|ranges| ranges.len());
+        assert_eq!(parsed(MOST_RANGES), Ok(MOST_RANGES));
+        assert_eq!(parsed(MOST_RANGES + 1), Ok(0));
     }
 
     /// What one well-formed range asks for.

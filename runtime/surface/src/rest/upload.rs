@@ -127,3 +127,67 @@ fn invalid(error: FormError) -> Refusal {
 fn broken(error: &impl std::fmt::Display) -> Refusal {
     Refusal::internal(format!("failed to write file contents: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+
+    use super::*;
+    use crate::testing::{Account, TestBackend};
+
+    type Chunk = Result<Bytes, Infallible>;
+
+    /// One chunk, and then silence.
+    fn stalled() -> impl Stream<Item = Chunk> + Unpin {
+        let chunk = Bytes::from(vec![b'x'; BATCH_BYTES]);
+        stream::iter([Ok(chunk)]).chain(stream::pending())
+    }
+
+    fn entries(backend: &TestBackend) -> usize {
+        std::fs::read_dir(backend.path()).unwrap().count()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stalls_is_given_up_and_leaves_nothing() {
+        let account = Account::new(1 << 20, 10);
+        let backend = TestBackend::with_quota(account.clone());
+        let upload = backend.raw_files().upload("f", MODE).unwrap();
+        let error = write(upload, stalled(), Duration::from_millis(1)).await;
+        assert_eq!(error.unwrap_err().status, http::StatusCode::REQUEST_TIMEOUT);
+        assert_eq!((account.used(), entries(&backend)), ((0, 0), 0));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_dropped_leaves_nothing() {
+        let account = Account::new(1 << 20, 10);
+        let backend = TestBackend::with_quota(account.clone());
+        let upload = backend.raw_files().upload("f", MODE).unwrap();
+        let (written, reached) = tokio::sync::oneshot::channel();
+        let silent = stream::once(async {
+            written.send(()).unwrap();
+            std::future::pending().await
+        });
+        let body = stalled().take(1).chain(silent);
+        let mut writing = Box::pin(write(upload, Box::pin(body), IDLE));
+        tokio::select! {
+            _ = &mut writing => panic!("the body did not end"),
+            _ = reached => {}
+        }
+        assert_eq!(account.used(), (BATCH_BYTES as u64, 1));
+        drop(writing);
+        assert_eq!((account.used(), entries(&backend)), ((0, 0), 0));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_leaves_the_old_file() {
+        let backend = TestBackend::new();
+        std::fs::write(backend.path().join("f"), "old").unwrap();
+        let upload = backend.raw_files().upload("f", MODE).unwrap();
+        let body = stream::iter([Ok(Bytes::from("new")), Err("gone")]);
+        assert!(write(upload, body, IDLE).await.is_err());
+        assert_eq!(std::fs::read(backend.path().join("f")).unwrap(), b"old");
+        assert_eq!(entries(&backend), 1);
+    }
+}

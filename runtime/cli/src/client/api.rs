@@ -50,7 +50,7 @@ impl ApiError {
         match self {
             Self::Lost(why) => Failure::Host(anyhow::Error::msg(why)),
             Self::Refused(status, why) => {
-                let advice = advice(status).unwrap_or_default();
+                let advice = advice(status, &why).unwrap_or_default();
                 Failure::Refused(vec![format!("failed to {action}: {why}{advice}")])
             }
         }
@@ -58,12 +58,13 @@ impl ApiError {
 }
 
 /// What to do, where the server's own words do not say.
-fn advice(status: StatusCode) -> Option<&'static str> {
+fn advice(status: StatusCode, why: &str) -> Option<&'static str> {
     match status {
-        StatusCode::UNAUTHORIZED => {
-            Some("; the server asks for its token: name the file it is in with --token-file")
+        StatusCode::UNAUTHORIZED => Some("; name the file that the token is in with --token-file"),
+        // And no file in one, of which the server says other words.
+        StatusCode::NOT_FOUND if why.starts_with("there is no sandbox") => {
+            Some("; `mote ps` lists the sandboxes there are")
         }
-        StatusCode::NOT_FOUND => Some("; `mote ps` lists the sandboxes there are"),
         _ => None,
     }
 }

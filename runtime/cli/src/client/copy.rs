@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use futures_util::StreamExt;
 use reqwest::{Body, Method, Response, Url};
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::ReaderStream;
@@ -28,6 +28,9 @@ use crate::{paths, stop};
 const PERMISSIONS: u32 = 0o777;
 /// Of a new file, before the user's umask.
 const NEW_FILE: u32 = 0o666;
+
+/// Bytes that are read at once: enough that a copy costs few calls.
+const READ_BYTES: usize = 256 << 10;
 
 /// One checked copy.
 #[derive(Debug, PartialEq)]
@@ -106,7 +109,7 @@ fn at_fault(path: &Path, error: &io::Error) -> Failure {
 
 async fn copy_in(api: &Api, from: Source, to: Remote) -> Result<(), Failure> {
     let Source::Path(path) = from else {
-        let body = Body::wrap_stream(ReaderStream::new(tokio::io::stdin()));
+        let body = stream(tokio::io::stdin());
         return put(api, api.url(&to.url_path()), &to, body).await;
     };
     let meta = tokio::fs::metadata(&path).await;
@@ -123,7 +126,11 @@ async fn copy_in(api: &Api, from: Source, to: Remote) -> Result<(), Failure> {
     let mut url = api.url(&to.url_path());
     let mode = format!("0{:03o}", meta.permissions().mode() & PERMISSIONS);
     url.query_pairs_mut().append_pair("mode", &mode);
-    put(api, url, &to, Body::from(file)).await
+    put(api, url, &to, stream(file)).await
+}
+
+fn stream(from: impl AsyncRead + Send + 'static) -> Body {
+    Body::wrap_stream(ReaderStream::with_capacity(from, READ_BYTES))
 }
 
 async fn put(api: &Api, url: Url, to: &Remote, body: Body) -> Result<(), Failure> {

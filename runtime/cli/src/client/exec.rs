@@ -261,16 +261,11 @@ async fn not_started(config: &Config, error: CallError) -> Failure {
 
 fn refused(config: &Config, status: &Status) -> String {
     let advice = match status.code() {
-        Code::Unauthenticated => {
-            "; the server asks for its token: name the file it is in with --token-file"
-        }
+        Code::Unauthenticated => "; name the file that the token is in with --token-file",
         _ => "",
     };
-    format!(
-        "failed to run in {}: {}{advice}",
-        config.id,
-        status.message()
-    )
+    let why = status.message();
+    format!("failed to run in {}: {why}{advice}", config.id)
 }
 
 async fn sandbox_is_there(config: &Config) -> Result<(), Failure> {

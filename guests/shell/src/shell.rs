@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bashkit::hooks::HookAction;
-use bashkit::{Bash, Error, ExecOptions, normalize_path};
+use bashkit::{Bash, BashBuilder, Error, ExecOptions, normalize_path};
 
 use crate::bindings::wasi::cli::{environment, stderr, stdin, stdout};
 use crate::commands;
@@ -94,38 +94,24 @@ impl<'a> Shell<'a> {
         };
         let cwd = PathBuf::from(environment::initial_cwd().unwrap_or_else(|| "/".to_owned()));
         let home = PathBuf::from(value("HOME").unwrap_or_else(|| "/".to_owned()));
-        let mut builder = commands::install(Bash::builder())
-            .fs(Arc::clone(&files) as Arc<dyn bashkit::FileSystem>)
-            .username(value("USER").unwrap_or_else(|| USER.to_owned()))
-            .hostname(HOST_NAME)
-            .cwd(&cwd)
-            .limits(limits::execution())
-            .session_limits(limits::session())
-            .memory_limits(limits::memory())
-            .command_resolver(Arc::new(Resolver::new(Arc::clone(&files))));
+        let user = value("USER").unwrap_or_else(|| USER.to_owned());
         let left = Arc::new(AtomicBool::new(false));
         let leave = Arc::clone(&left);
-        builder = builder.on_exit(Box::new(move |event| {
-            leave.store(true, Ordering::Relaxed);
-            HookAction::Continue(event)
-        }));
-        for name in COMPONENTS {
-            builder = builder.command(*name, Program::new(vec![(*name).to_owned()]));
-        }
-        for (name, value) in terminal::variables().into_iter().chain(env) {
-            builder = builder.env(name, value);
-        }
-        // Whatever the environment says of it.
-        for (fd, there) in (0..).zip(terminal::streams()) {
-            builder = builder.tty(fd, there);
-        }
+        let bash = builder(&files, env)
+            .username(user)
+            .cwd(&cwd)
+            .on_exit(Box::new(move |event| {
+                leave.store(true, Ordering::Relaxed);
+                HookAction::Continue(event)
+            }))
+            .build();
         Self {
             streams,
             invocation,
             files,
             home,
             cwd,
-            bash: builder.build(),
+            bash,
             left,
         }
     }
@@ -276,6 +262,28 @@ impl<'a> Shell<'a> {
             .fail(&format!("{name}: {error}"), LIMIT_STATUS)
             .await
     }
+}
+
+/// bashkit with what this shell adds to it.
+fn builder(files: &Arc<Files>, env: Vec<(String, String)>) -> BashBuilder {
+    let mut builder = commands::install(Bash::builder())
+        .fs(Arc::clone(files) as Arc<dyn bashkit::FileSystem>)
+        .hostname(HOST_NAME)
+        .limits(limits::execution())
+        .session_limits(limits::session())
+        .memory_limits(limits::memory())
+        .command_resolver(Arc::new(Resolver::new(Arc::clone(files))));
+    for name in COMPONENTS {
+        builder = builder.command(*name, Program::new(vec![(*name).to_owned()]));
+    }
+    for (name, value) in terminal::variables().into_iter().chain(env) {
+        builder = builder.env(name, value);
+    }
+    // Whatever the environment says of it.
+    for (fd, there) in (0..).zip(terminal::streams()) {
+        builder = builder.tty(fd, there);
+    }
+    builder
 }
 
 /// `words` as the shell reads them back.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use bashkit::{Bash, ExecOptions};
 use futures_util::future::{Either, select};
 
-use super::{LIMIT_STATUS, Shell, USAGE_STATUS};
+use super::{LIMIT_STATUS, Shell};
 use crate::limits;
 use crate::terminal::{self, Interrupts};
 
@@ -42,39 +42,37 @@ impl Shell<'_> {
     /// Runs lines until there are no more, or one says `exit`.
     pub(super) async fn converse(mut self) -> u8 {
         let interrupts = Interrupts::new();
-        let mut status = 0;
         for text in self.preparations() {
-            status = self.run_line(&text, &interrupts).await;
+            self.run_line(&text, &interrupts).await;
         }
         self.bash.set_interactive(true);
-        let mut text = String::new();
+        let (mut text, mut status) = (String::new(), 0);
         while !self.left.load(Ordering::Relaxed) {
-            match self.read_line(!text.is_empty(), &interrupts).await {
-                Ok(Typed::Text(line)) => text.push_str(&readable(&line)),
-                Ok(Typed::Interrupt) => {
+            let typed = match self.read_line(!text.is_empty(), &interrupts).await {
+                Ok(typed) => typed,
+                Err(error) => return self.fail(&error.to_string()).await,
+            };
+            match &typed {
+                Typed::Text(line) => text.push_str(&readable(line)),
+                Typed::Interrupt => {
                     text.clear();
-                    self.bash.set_status(INTERRUPTED_STATUS.into());
-                    status = INTERRUPTED_STATUS;
-                    self.say("\n").await;
-                    continue;
+                    status = self.interrupted().await;
                 }
-                Ok(Typed::End) if text.is_empty() => {
+                Typed::End if text.is_empty() => {
                     self.say("exit\n").await;
                     return status;
                 }
                 // What is missing will not come; the parser says what it is.
-                Ok(Typed::End) => {}
-                Err(error) => return self.fail(&error.to_string()).await,
+                Typed::End => {}
             }
             if text.len() > limits::SCRIPT_BYTES {
                 return self.fail("the command is too long").await;
             }
-            if text.ends_with('\n') && !is_whole(&self.bash, &text) {
-                continue;
-            }
-            let line = std::mem::take(&mut text);
-            if !line.trim().is_empty() {
-                status = self.run_line(&line, &interrupts).await;
+            if matches!(typed, Typed::End) || is_whole(&self.bash, &text) {
+                let text = std::mem::take(&mut text);
+                if !text.trim().is_empty() {
+                    status = self.run_line(&text, &interrupts).await;
+                }
             }
         }
         status
@@ -103,8 +101,11 @@ impl Shell<'_> {
                 Either::Left(_) => return Ok(Typed::Interrupt),
                 Either::Right((bytes, _)) => {
                     let bytes = bytes?;
-                    if bytes.is_empty() {
+                    if bytes.is_empty() && line.is_empty() {
                         return Ok(Typed::End);
+                    }
+                    if bytes.is_empty() {
+                        line.push(b'\n');
                     }
                     line.extend_from_slice(&bytes);
                 }
@@ -137,10 +138,16 @@ impl Shell<'_> {
             }
             None => {
                 self.bash.abandon(&before, INTERRUPTED_STATUS.into());
-                self.say("\n").await;
-                INTERRUPTED_STATUS
+                self.interrupted().await
             }
         }
+    }
+
+    /// Goes to a new line, as what was typed or shown ends here.
+    async fn interrupted(&mut self) -> u8 {
+        self.bash.set_status(INTERRUPTED_STATUS.into());
+        self.say("\n").await;
+        INTERRUPTED_STATUS
     }
 
     /// Shows a text; if nobody is there to read it, that is not told.
@@ -150,9 +157,7 @@ impl Shell<'_> {
 
     async fn fail(&self, what: &str) -> u8 {
         let line = format!("{}: {what}", self.invocation.name);
-        self.streams
-            .fail(&line, LIMIT_STATUS.max(USAGE_STATUS))
-            .await
+        self.streams.fail(&line, LIMIT_STATUS).await
     }
 }
 

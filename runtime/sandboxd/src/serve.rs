@@ -1,5 +1,6 @@
 //! The three ports, from the first request to the last.
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use mote_surface::listen::{Connection, ListenLimits};
 use mote_surface::{Caller, TraceParent, listen, process, rest, runtime};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tower::util::MapRequestLayer;
 
 use crate::args::{Args, Ports};
@@ -80,10 +81,12 @@ pub async fn serve(
     let open = |root: &Path| ProcessBackend::open(root, args.chunk(), &args.metadata_env_prefix);
     let files = open(&args.root_dir)?;
     let base = match std::env::var_os(BASE_VARIABLE) {
-        Some(base) => open(base.as_ref())?,
-        None => files.clone(),
+        // One directory is one sandbox, with one set of contexts.
+        Some(base) => Some(open(base.as_ref())?).filter(|base| base.root() != files.root()),
+        None => None,
     };
-    let (ended, _) = watch::channel(false);
+    let base = base.unwrap_or_else(|| files.clone());
+    let (ended, _) = watch::channel(None);
     let run = |listener, router, backend: &ProcessBackend| {
         listen_on(listener, router, backend.clone(), args, ended.subscribe())
     };
@@ -103,25 +106,26 @@ pub async fn serve(
         tracing::info!("shutting down");
         // Health is refused first, so that nobody sends more; then programs
         // end, which ends their requests; then connections can.
+        let last = Instant::now().checked_add(args.shutdown_timeout);
         files.close();
         base.close();
-        timeout(args.shutdown_timeout, async {
-            tokio::join!(files.end_programs(), base.end_programs())
-        })
-        .await
-        .ok();
-        ended.send_replace(true);
+        let programs = async { tokio::join!(files.end_programs(), base.end_programs()) };
+        let _ = timeout(args.shutdown_timeout, programs).await;
+        ended.send_replace(Some(last));
     };
     let _ = tokio::join!(serving, ending);
     Ok(())
 }
+
+/// The moment by which all has to end, if any.
+type Last = Option<Instant>;
 
 async fn listen_on(
     listener: Option<TcpListener>,
     router: Router,
     backend: ProcessBackend,
     args: &Args,
-    mut ended: watch::Receiver<bool>,
+    mut ended: watch::Receiver<Option<Last>>,
 ) {
     let Some(listener) = listener else {
         return;
@@ -134,12 +138,15 @@ async fn listen_on(
         ..ListenLimits::default()
     };
     let mut closing = ended.clone();
-    let serving = listen::serve(listener, router, limits, async move {
-        let _ = ended.wait_for(|ended| *ended).await;
+    let serving = listen::serve(listener, router, limits, || (), async move {
+        let _ = ended.wait_for(Option::is_some).await;
     });
     let overdue = async {
-        let _ = closing.wait_for(|ended| *ended).await;
-        let _ = timeout(args.shutdown_timeout, std::future::pending::<()>()).await;
+        let last = closing.wait_for(Option::is_some).await.map(|last| *last);
+        match last.ok().flatten().flatten() {
+            Some(last) => timeout_at(last, pending()).await.unwrap_or_default(),
+            None => pending().await,
+        }
     };
     tokio::select! {
         () = serving => {}

@@ -68,11 +68,13 @@ pub struct Connection {
 }
 
 /// Serves connections until `shutdown` completes, then lets requests that run
-/// go on for `limits.idle_time` at most.
-pub async fn serve<S>(
+/// go on for `limits.idle_time` at most. What `opened` gives is kept for as
+/// long as its connection lasts.
+pub async fn serve<S, G: Send + 'static>(
     listener: TcpListener,
     service: S,
     limits: ListenLimits,
+    opened: impl Fn() -> G,
     shutdown: impl Future<Output = ()>,
 ) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
@@ -104,11 +106,12 @@ pub async fn serve<S>(
             .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
             .into_owned();
         let connection = graceful.watch(connection);
+        let open = opened();
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(peer = %ends.peer, %error, "a connection ended early");
             }
-            drop(place);
+            drop((place, open));
         });
     }
     drop(listener);

@@ -65,7 +65,9 @@ fn spec(body: &Bytes) -> Answer<SandboxSpec> {
         return Ok(SandboxSpec::default());
     }
     serde_json::from_slice(body).map_err(|error| {
-        Refusal::invalid(format!("the body is no specification of a sandbox: {error}"))
+        Refusal::invalid(format!(
+            "the body is no specification of a sandbox: {error}"
+        ))
     })
 }
 

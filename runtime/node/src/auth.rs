@@ -118,11 +118,27 @@ mod tests {
 
     #[test]
     fn without_a_token_web_pages_are_kept_out() {
-        for host in ["127.0.0.1:7070", "localhost", "[::1]:7070", "a.localhost:1", "127.77.0.1"] {
+        for host in [
+            "127.0.0.1:7070",
+            "localhost",
+            "[::1]:7070",
+            "a.localhost:1",
+            "127.77.0.1",
+        ] {
             assert!(asked(None, &[("host", host)]).is_ok(), "{host}");
         }
-        for host in ["evil.example", "evil.example:7070", "10.0.0.1", "localhost.evil.example", ""] {
-            assert_eq!(asked(None, &[("host", host)]), Err(Refused::Forbidden), "{host}");
+        for host in [
+            "evil.example",
+            "evil.example:7070",
+            "10.0.0.1",
+            "localhost.evil.example",
+            "",
+        ] {
+            assert_eq!(
+                asked(None, &[("host", host)]),
+                Err(Refused::Forbidden),
+                "{host}"
+            );
         }
         let page = [("host", "localhost"), ("origin", "http://localhost")];
         assert_eq!(asked(None, &page), Err(Refused::Forbidden));

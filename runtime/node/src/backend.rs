@@ -43,7 +43,9 @@ impl Backend for Spoken {
             })?;
         let failed = |error: String| {
             tracing::error!(sandbox = %self.sandbox.id, error, "failed to open files");
-            Unavailable::NotNow("the sandbox's files cannot be opened; its host's log says why".to_owned())
+            Unavailable::NotNow(
+                "the sandbox's files cannot be opened; its host's log says why".to_owned(),
+            )
         };
         let session = self
             .sandbox

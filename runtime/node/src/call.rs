@@ -124,7 +124,10 @@ async fn prepare(
 
 fn ended(sandbox: &Sandbox) -> mote_surface::Unavailable {
     sandbox.health().err().unwrap_or_else(|| {
-        mote_surface::Unavailable::NotNow(format!("sandbox {} was suspended; call again", sandbox.id))
+        mote_surface::Unavailable::NotNow(format!(
+            "sandbox {} was suspended; call again",
+            sandbox.id
+        ))
     })
 }
 
@@ -223,7 +226,10 @@ fn refused(sandbox: &Sandbox, error: RunError) -> StartError {
 /// An error and all that caused it, for the log.
 fn anyhow_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Sets a prepared call going.

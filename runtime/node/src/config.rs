@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use mote_api::Limits;
 use mote_host::HostConfig;
+use rand::RngExt;
 
 /// What a node needs to know.
 #[derive(Clone, Debug)]
@@ -39,13 +40,18 @@ pub struct SandboxLimits {
 /// Shortest token in bytes: 128 random bits in hexadecimal digits.
 const MIN_TOKEN_BYTES: usize = 32;
 
+/// Random bytes of a token that is made here.
+const MADE_BYTES: usize = 32;
+
 /// What callers have to show, kept out of logs.
 #[derive(Clone)]
 pub struct Token(String);
 
 /// A token is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token is at least {MIN_TOKEN_BYTES} visible ASCII characters; make one with `openssl rand -hex 32`")]
+#[error(
+    "a token is at least {MIN_TOKEN_BYTES} visible ASCII characters; make one with `openssl rand -hex 32`"
+)]
 pub struct TokenError;
 
 impl Token {
@@ -59,6 +65,12 @@ impl Token {
         (visible && text.len() >= MIN_TOKEN_BYTES)
             .then(|| Self(text.to_owned()))
             .ok_or(TokenError)
+    }
+
+    /// A new token, as text: nobody can guess it.
+    pub fn make() -> String {
+        let random: [u8; MADE_BYTES] = rand::rng().random();
+        random.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether it is what a caller shows, in a time that tells nothing about

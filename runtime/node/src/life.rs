@@ -86,17 +86,48 @@ mod tests {
     fn every_request_in_every_phase() {
         let suspended = Err(Refusal::Suspended);
         let table = [
-            (Ready, [Ok(Ready), Ok(Suspended), Ok(Ready), Ok(Ready), Ok(Gone), Ok(Idle)]),
-            (Idle, [Ok(Ready), Ok(Suspended), Ok(Ready), Ok(Idle), Ok(Gone), Ok(Idle)]),
+            (
+                Ready,
+                [
+                    Ok(Ready),
+                    Ok(Suspended),
+                    Ok(Ready),
+                    Ok(Ready),
+                    Ok(Gone),
+                    Ok(Idle),
+                ],
+            ),
+            (
+                Idle,
+                [
+                    Ok(Ready),
+                    Ok(Suspended),
+                    Ok(Ready),
+                    Ok(Idle),
+                    Ok(Gone),
+                    Ok(Idle),
+                ],
+            ),
             (
                 Suspended,
-                [suspended, Ok(Suspended), Ok(Ready), Ok(Suspended), Ok(Gone), Ok(Suspended)],
+                [
+                    suspended,
+                    Ok(Suspended),
+                    Ok(Ready),
+                    Ok(Suspended),
+                    Ok(Gone),
+                    Ok(Suspended),
+                ],
             ),
             (Gone, [Err(Refusal::Gone); 6]),
         ];
         for (phase, expected) in table {
             let requests = [Call, Suspend, Resume, Fork, Delete, Rest];
-            assert_eq!(requests.map(|request| phase.after(request)), expected, "{phase:?}");
+            assert_eq!(
+                requests.map(|request| phase.after(request)),
+                expected,
+                "{phase:?}"
+            );
         }
     }
 }

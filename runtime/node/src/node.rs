@@ -86,7 +86,9 @@ pub(crate) enum CreateError {
     #[error(transparent)]
     Source(#[from] LifeError),
     /// Something changes the files of the source of a fork.
-    #[error("sandbox {0} is busy: its files change while a call runs; try again when its calls have ended")]
+    #[error(
+        "sandbox {0} is busy: its files change while a call runs; try again when its calls have ended"
+    )]
     Busy(SandboxId),
     /// It could not be kept on disk.
     #[error(transparent)]
@@ -203,9 +205,9 @@ impl Node {
             .shared
             .feed
             .tell(&id, SandboxEventKind::Created, None);
-        sandbox
-            .told()
-            .ok_or_else(|| LifeError::Refused(mote_surface::Unavailable::Gone(id.to_string())).into())
+        sandbox.told().ok_or_else(|| {
+            LifeError::Refused(mote_surface::Unavailable::Gone(id.to_string())).into()
+        })
     }
 
     /// Room, and an address, for a sandbox of this name.
@@ -233,9 +235,8 @@ impl Node {
         let shared = Arc::clone(&self.0.shared);
         let source: Option<Home> = from.map(|from| from.home.clone());
         let kept = record.clone();
-        let created = tokio::task::spawn_blocking(move || {
-            shared.store.create(&kept, source.as_ref())
-        });
+        let created =
+            tokio::task::spawn_blocking(move || shared.store.create(&kept, source.as_ref()));
         let home = created.await.map_err(|_| interrupted())?.map_err(|error| {
             match error {
                 // By another request, in the meantime.
@@ -297,11 +298,14 @@ impl Node {
             outcome: "done",
             trace: caller.and_then(|caller| caller.trace),
         };
-        self.0
-            .shared
-            .observer
-            .audit
-            .write(&Entry::Sandbox(entry));
+        self.0.shared.observer.audit.write(&Entry::Sandbox(entry));
+    }
+
+    /// Ends all that runs, as the node goes down. Sandboxes stay as they are.
+    pub async fn stop(&self) {
+        for sandbox in self.all() {
+            sandbox.stop().await;
+        }
     }
 
     /// What is there now, for the metrics.

@@ -38,7 +38,9 @@ pub(crate) enum Route {
 pub(crate) enum Lost {
     #[error("{0:?} is no name of a sandbox")]
     Name(String),
-    #[error("no protocol is spoken at port {0:?}; there are {REST_PORT} (REST), {GRPC_PORT} (gRPC) and {RUNTIME_PORT} (python-runtime)")]
+    #[error(
+        "no protocol is spoken at port {0:?}; there are {REST_PORT} (REST), {GRPC_PORT} (gRPC) and {RUNTIME_PORT} (python-runtime)"
+    )]
     Port(String),
 }
 
@@ -159,13 +161,19 @@ mod tests {
         let path = "/process.v1.ProcessService/Execute";
         assert_eq!(at("localhost", &[id, grpc], path), to(Surface::Grpc));
         let default = ("x-sandbox-port", "8888");
-        assert_eq!(at("localhost", &[id, grpc, default], path), to(Surface::Grpc));
+        assert_eq!(
+            at("localhost", &[id, grpc, default], path),
+            to(Surface::Grpc)
+        );
     }
 
     #[test]
     fn a_host_name_names_the_sandbox() {
         assert_eq!(at("a.localhost", &[], "/v1/files/x"), to(Surface::Rest));
-        assert_eq!(at("a.default.localhost.", &[], "/list/x"), to(Surface::Runtime));
+        assert_eq!(
+            at("a.default.localhost.", &[], "/list/x"),
+            to(Surface::Runtime)
+        );
         for node in ["localhost", "127.0.0.1", "a.example"] {
             assert_eq!(at(node, &[], "/v1/files/x"), Ok(Route::Node), "{node}");
         }
@@ -173,12 +181,24 @@ mod tests {
 
     #[test]
     fn a_path_names_the_sandbox_and_loses_its_prefix() {
-        let path = at("localhost", &[], "/v1/sandboxes/a/rest/v1/files/b%2Fc?mode=0600");
+        let path = at(
+            "localhost",
+            &[],
+            "/v1/sandboxes/a/rest/v1/files/b%2Fc?mode=0600",
+        );
         let Ok(Route::Sandbox(id, Surface::Rest, Some(path))) = path else {
             panic!("{path:?}")
         };
-        assert_eq!((id.as_str(), path.as_str()), ("a", "/v1/files/b%2Fc?mode=0600"));
-        for own in ["/v1/sandboxes", "/v1/sandboxes/a", "/v1/sandboxes/a/suspend", "/v1/sandboxes/A/rest/x"] {
+        assert_eq!(
+            (id.as_str(), path.as_str()),
+            ("a", "/v1/files/b%2Fc?mode=0600")
+        );
+        for own in [
+            "/v1/sandboxes",
+            "/v1/sandboxes/a",
+            "/v1/sandboxes/a/suspend",
+            "/v1/sandboxes/A/rest/x",
+        ] {
             assert_eq!(at("localhost", &[], own), Ok(Route::Node), "{own}");
         }
     }

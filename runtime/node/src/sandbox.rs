@@ -340,6 +340,13 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Ends what runs in it, as its node goes down.
+    pub(crate) async fn stop(&self) {
+        self.life().ending.cancel();
+        self.surface.end_all();
+        self.close().await;
+    }
+
     /// Moves on in life; what is to outlive the node is on disk before it is
     /// true here.
     fn turn(&self, request: Request, kind: SandboxEventKind) -> Result<(), LifeError> {

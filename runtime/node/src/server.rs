@@ -67,8 +67,7 @@ impl Server {
         limits: ListenLimits,
         shutdown: impl Future<Output = ()>,
     ) {
-        let door = Doorway(self, Door::Node);
-        listen::serve(listener, door, limits, shutdown).await;
+        self.open(listener, Door::Node, limits, shutdown).await;
     }
 
     /// Serves the addresses of sandboxes at one port until `shutdown`
@@ -81,8 +80,20 @@ impl Server {
         limits: ListenLimits,
         shutdown: impl Future<Output = ()>,
     ) {
-        let door = Doorway(self, Door::Sandbox(port.surface()));
-        listen::serve(listener, door, limits, shutdown).await;
+        let door = Door::Sandbox(port.surface());
+        self.open(listener, door, limits, shutdown).await;
+    }
+
+    async fn open(
+        self,
+        listener: TcpListener,
+        door: Door,
+        limits: ListenLimits,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let metrics = self.0.node.0.shared.observer.metrics.clone();
+        let opened = move || metrics.connection();
+        listen::serve(listener, Doorway(self, door), limits, opened, shutdown).await;
     }
 
     async fn answer(self, door: Door, mut request: Request<Incoming>) -> Response<Body> {
@@ -90,7 +101,6 @@ impl Server {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let metrics = &self.0.node.0.shared.observer.metrics;
-        let _open = metrics.connection();
         let whither = self.whither(door, &request, connection);
         let surface = match &whither {
             Ok(Route::Sandbox(_, surface, _)) => *surface,
@@ -106,7 +116,9 @@ impl Server {
             Err((reason, text)) => {
                 let peer = connection.peer.ip().to_string();
                 self.refuse(&peer, None, surface, reason);
-                return denied(surface, reason, text);
+                let response = denied(surface, reason, text);
+                metrics.answered(surface, response.status());
+                return response;
             }
         };
         let caller = Caller {
@@ -163,12 +175,7 @@ impl Server {
         mut request: Request<Incoming>,
     ) -> Response<Body> {
         let Some(sandbox) = self.0.node.find(id) else {
-            self.refuse(
-                &caller.who,
-                Some(id),
-                surface,
-                metrics::Refused::NoSandbox,
-            );
+            self.refuse(&caller.who, Some(id), surface, metrics::Refused::NoSandbox);
             return nobody(id, surface);
         };
         let extensions = request.extensions_mut();
@@ -179,8 +186,15 @@ impl Server {
             Surface::Runtime => &self.0.runtime,
             Surface::Rest | Surface::Api | Surface::Context => &self.0.rest,
         };
+        let files = surface == Surface::Rest && request.uri().path().starts_with("/v1/files");
+        let metrics = &self.0.node.0.shared.observer.metrics;
+        let timer = files.then(|| metrics.file_request(request.method()));
         let answered = router.clone().oneshot(request).await;
-        answered.unwrap_or_else(|never| match never {})
+        let response = answered.unwrap_or_else(|never| match never {});
+        match timer {
+            Some(timer) => timer.follow(response),
+            None => response,
+        }
     }
 
     fn refuse(
@@ -249,9 +263,7 @@ fn put_path(uri: &mut Uri, path: http::uri::PathAndQuery) {
 
 fn denied(surface: Surface, reason: metrics::Refused, text: &str) -> Response<Body> {
     let (status, code) = match reason {
-        metrics::Refused::Unauthorized => {
-            (StatusCode::UNAUTHORIZED, tonic::Code::Unauthenticated)
-        }
+        metrics::Refused::Unauthorized => (StatusCode::UNAUTHORIZED, tonic::Code::Unauthenticated),
         _ => (StatusCode::FORBIDDEN, tonic::Code::PermissionDenied),
     };
     match surface {

@@ -70,11 +70,7 @@ pub(crate) async fn no_route() -> Refusal {
 
 pub(crate) async fn no_method() -> Refusal {
     let message = "this path has other methods; /openapi.json lists them".to_owned();
-    Refusal::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "INVALID_ARGUMENT",
-        message,
-    )
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "INVALID_ARGUMENT", message)
 }
 
 impl From<BytesRejection> for Refusal {

@@ -85,7 +85,10 @@ impl Admission {
                 )));
             }
         }
-        let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes: usize = labels
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         if labels.len() > MAX_LABELS || bytes > MAX_LABEL_BYTES {
             return Err(SpecError::Invalid(format!(
                 "{} labels of {bytes} bytes; the most is {MAX_LABELS} of {MAX_LABEL_BYTES} bytes",
@@ -110,7 +113,11 @@ impl Admission {
         &self,
         asked: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<Limits, SpecError> {
-        let limits = self.limits.usual.replaced(asked).map_err(SpecError::Invalid)?;
+        let limits = self
+            .limits
+            .usual
+            .replaced(asked)
+            .map_err(SpecError::Invalid)?;
         if self.limits.most.min(&limits) == limits {
             return Ok(limits);
         }
@@ -125,9 +132,8 @@ impl Admission {
         let Grant::Preopen(preopen) = grant else {
             return Ok(());
         };
-        let forbidden = |why: &str| {
-            SpecError::Forbidden(format!("folder {} {why}", preopen.host.display()))
-        };
+        let forbidden =
+            |why: &str| SpecError::Forbidden(format!("folder {} {why}", preopen.host.display()));
         let place = preopen.host.canonicalize();
         let place = place.map_err(|_| forbidden("may not be granted, or is not there"))?;
         let allowed = self.folders.iter().any(|folder| place.starts_with(folder));
@@ -171,7 +177,9 @@ fn check_together(terms: &Terms) -> Result<(), SpecError> {
         })
     });
     own.into_iter()
-        .try_fold(sandbox::grants(&record).map_err(invalid)?, |all, grant| all.with(grant))
+        .try_fold(sandbox::grants(&record).map_err(invalid)?, |all, grant| {
+            all.with(grant)
+        })
         .map(drop)
         .map_err(invalid)
 }
@@ -236,7 +244,10 @@ mod tests {
                 usual: Limits::default(),
                 most: most(),
             },
-            folders: folders.iter().map(|path| path.canonicalize().unwrap()).collect(),
+            folders: folders
+                .iter()
+                .map(|path| path.canonicalize().unwrap())
+                .collect(),
             state: state.canonicalize().unwrap(),
         }
     }
@@ -283,7 +294,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let state = tempfile::tempdir().unwrap();
         let admission = admission(&[root.path()], state.path());
-        assert!(admission.check(with_folder(root.path(), "/workspace")).is_err());
+        assert!(
+            admission
+                .check(with_folder(root.path(), "/workspace"))
+                .is_err()
+        );
         assert!(admission.check(with_folder(root.path(), "/data")).is_ok());
     }
 
@@ -299,8 +314,14 @@ mod tests {
         };
         let raised = asked(r#"{"memory": "1Gi", "deadline": 300}"#).unwrap();
         assert_eq!(raised.limits.memory, ByteSize::gib(1));
-        assert!(matches!(asked(r#"{"disk": "1Ti"}"#), Err(SpecError::Forbidden(_))));
-        assert!(matches!(asked(r#"{"dsik": "1"}"#), Err(SpecError::Invalid(_))));
+        assert!(matches!(
+            asked(r#"{"disk": "1Ti"}"#),
+            Err(SpecError::Forbidden(_))
+        ));
+        assert!(matches!(
+            asked(r#"{"dsik": "1"}"#),
+            Err(SpecError::Invalid(_))
+        ));
     }
 
     #[test]

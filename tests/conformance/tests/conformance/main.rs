@@ -9,6 +9,7 @@
 )]
 
 mod archive;
+mod contexts;
 mod delete;
 mod download;
 mod execute;
@@ -228,6 +229,14 @@ tests! {
         an_archive_writes_nothing_outside any,
         bytes_that_are_no_archive_are_invalid any,
         an_archive_that_stops_half_way_is_invalid any,
+    }
+    contexts: {
+        a_context_remembers_from_call_to_call any,
+        a_variable_names_the_context_of_a_program any,
+        a_lost_context_is_told_of_once any,
+        what_is_no_context_is_refused any,
+        the_interface_describes_itself any,
+        a_call_tells_what_it_used any,
     }
     runtime_run: {
         the_root_says_that_it_is_active any,

@@ -188,3 +188,27 @@ async fn openapi() -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (kind, include_str!("api/openapi.json")).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    #[test]
+    fn what_is_described_is_what_is_routed() {
+        let document: Value = serde_json::from_str(include_str!("api/openapi.json")).unwrap();
+        let described = document["paths"].as_object().unwrap().keys();
+        let source = include_str!("api.rs");
+        let routed: Vec<&str> = source
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(".route(\""))
+            .filter_map(|line| line.split('"').next())
+            .collect();
+        assert!(routed.len() > 8, "{routed:?}");
+        for path in described {
+            assert!(routed.contains(&path.as_str()), "{path} is not routed");
+        }
+        for path in routed {
+            assert!(document["paths"].get(path).is_some(), "{path} is not described");
+        }
+    }
+}

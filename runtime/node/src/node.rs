@@ -4,6 +4,7 @@ mod admission;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -317,9 +318,11 @@ impl Node {
             resident_bytes: resident_bytes(),
             ..Snapshot::default()
         };
-        for told in self.all().iter().filter_map(|sandbox| sandbox.told()) {
+        for sandbox in self.all() {
+            let Some(told) = sandbox.told() else { continue };
             snapshot.sandbox(told.state);
             snapshot.disk_bytes += told.activity.disk_bytes;
+            snapshot.contexts += sandbox.residents.load(Relaxed);
         }
         snapshot
     }

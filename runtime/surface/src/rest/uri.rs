@@ -54,7 +54,8 @@ pub(super) fn cleaned(uri: &Uri) -> Option<String> {
         }
     }
     let mut clean = format!("/{}", names.join("/"));
-    if path.ends_with('/') && clean != "/" {
+    // The folder of all files is known by its slash alone.
+    if (path.ends_with('/') && clean != "/") || clean == "/v1/files" {
         clean.push('/');
     }
     (clean != path).then(|| with_query(&clean, uri))
@@ -141,7 +142,7 @@ mod tests {
             ("/v1/files/", None),
             ("/", None),
             ("/v1/files/../health", Some("/v1/health")),
-            ("/v1/files/a/..", Some("/v1/files")),
+            ("/v1/files/a/..", Some("/v1/files/")),
             ("/v1/files/a/../", Some("/v1/files/")),
             ("/v1/files//a?x=1", Some("/v1/files/a?x=1")),
             ("/v1/files/./a", Some("/v1/files/a")),

@@ -106,7 +106,7 @@ tests! {
         a_stream_that_is_dropped_ends_the_program any,
         a_deadline_ends_the_stream_and_the_program any,
         a_grandchild_that_holds_the_pipes_delays_exit_by_5_s process,
-        a_signal_after_the_end_does_nothing process,
+        a_signal_after_the_end_is_no_error process,
     }
     stdin: {
         input_reaches_the_program_and_eof_closes_it any,

@@ -71,6 +71,10 @@ impl ProcessBackend {
         })))
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.0.root
+    }
+
     /// From now on nothing is started, and health is refused.
     pub(crate) fn close(&self) {
         self.0.programs.close();

@@ -5,6 +5,7 @@
     unreachable_pub,
     unused_lifetimes,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     clippy::or_fun_call,
     reason = "generated; the .proto file has the documentation"
 )]

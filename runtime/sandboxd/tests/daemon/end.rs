@@ -141,3 +141,17 @@ async fn at_shutdown_a_deaf_program_is_ended_and_health_refused() {
     drop((client, started));
     within(&mut daemon.served).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn at_shutdown_a_silent_connection_is_cut_in_time() {
+    let mut daemon = Daemon::start_with(&["-shutdown-timeout=300ms"]).await;
+    let mut silent = TcpStream::connect(daemon.rest).await.unwrap();
+    silent
+        .write_all(b"PUT /v1/files/x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        .await
+        .unwrap();
+    // Taken in before the end begins: another answer is behind it.
+    daemon.get("/v1/health").await;
+    daemon.stop.take().unwrap().send(()).unwrap();
+    within(&mut daemon.served).await.unwrap().unwrap();
+}

@@ -1,5 +1,13 @@
 //! A daemon on ports of its own, spoken to over its sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -38,13 +46,14 @@ struct Daemon {
 
 impl Daemon {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(flags: &[&str]) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let line = [
-            "mote-sandboxd".into(),
-            "--root-dir".into(),
-            root.path().into(),
-            "--runtime-port=0".into(),
-        ];
+        let mut line: Vec<OsString> = vec!["mote-sandboxd".into(), "--root-dir".into()];
+        line.push(root.path().into());
+        line.extend(flags.iter().map(OsString::from));
         let args = Args::read(line.into_iter()).unwrap();
         let [grpc, rest] = [bind().await, bind().await];
         let addresses = [&grpc, &rest].map(|listener| listener.local_addr().unwrap());

@@ -2,8 +2,10 @@
 //!
 //! Only files, folders and links that stay inside go in or out. Each file is
 //! put in its place at once; an archive that is refused half-way leaves what
-//! came before. They are brought to the disk together at the end: one by one
-//! would take as long as some thousand times the disk's latency.
+//! came before. They are not forced to the disk, as a single file is: one by
+//! one that takes thousands of times the disk's latency, and all at once it
+//! waits for what every neighbour wrote. So they outlive the host's end like
+//! what any program writes, and the machine's as far as its system got.
 
 mod pack;
 mod unpack;

@@ -1,6 +1,6 @@
 //! `?archive=tar`: a folder and all below it, there and back.
 
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -81,6 +81,8 @@ async fn next_chunk(
 pub(super) async fn receive(files: Files, path: String, body: Body) -> Result<(), Refusal> {
     let permit = permit().await;
     let reader = SyncIoBridge::new(StreamReader::new(Box::pin(patient(body))));
+    // An archive is read in blocks of 512 bytes.
+    let reader = BufReader::with_capacity(CHUNK_BYTES, reader);
     blocking(move || {
         let _permit = permit;
         files.unpack(&path, reader)

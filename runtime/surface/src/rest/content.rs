@@ -25,10 +25,13 @@ const KIND: &str = "application/octet-stream";
 /// Bytes that are read at once. Large enough that passing them between
 /// threads costs little, and small enough for thousands of slow readers.
 const CHUNK_BYTES: u64 = 256 * 1024;
+/// Most bytes that are read before the answer begins, so that it leaves in
+/// one piece and without another thread.
+const SMALL_BYTES: u64 = 64 * 1024;
 /// How many chunks are read ahead of the network.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Answers a GET, or a HEAD, of `opened`.
+/// Answers a GET, or a HEAD, of `opened`. Blocks on the disk if it is small.
 pub(crate) fn serve(head: bool, headers: &HeaderMap, opened: Opened) -> Response {
     let modified = opened.modified;
     let mut response = match weigh(headers, modified) {
@@ -144,26 +147,32 @@ fn boundary() -> String {
 
 /// Reads the parts as the network takes them.
 fn body(file: File, parts: Vec<Part>) -> Body {
+    if let [Part::File(range)] = &*parts
+        && range.end - range.start <= SMALL_BYTES
+        && let Ok(bytes) = read(&file, range)
+    {
+        return Body::from(bytes);
+    }
     let file = Arc::new(file);
     let chunks = stream::iter(parts.into_iter().flat_map(Part::chunks));
-    let read = chunks.map(move |part| read(Arc::clone(&file), part));
+    let read = chunks.map(move |part| read_part(Arc::clone(&file), part));
     Body::from_stream(read.buffered(CHUNKS_AHEAD))
 }
 
-async fn read(file: Arc<File>, part: Part) -> io::Result<Bytes> {
-    let range = match part {
-        Part::Text(text) => return Ok(text),
-        Part::File(range) => range,
-    };
-    let read = move || {
-        let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        // Ends the connection if the file was cut short meanwhile: it is too
-        // late for another answer.
-        file.read_exact_at(&mut bytes, range.start)?;
-        Ok(bytes.into())
-    };
-    tokio::task::spawn_blocking(read).await?
+async fn read_part(file: Arc<File>, part: Part) -> io::Result<Bytes> {
+    match part {
+        Part::Text(text) => Ok(text),
+        Part::File(range) => tokio::task::spawn_blocking(move || read(&file, &range)).await?,
+    }
+}
+
+/// Fails, and so ends the connection, if the file was cut short meanwhile: it
+/// is too late for another answer.
+fn read(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
+    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes.into())
 }
 
 fn status(status: StatusCode) -> Response {

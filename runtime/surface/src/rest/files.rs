@@ -1,6 +1,6 @@
 //! `/v1/files/…`
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use axum::Extension;
 use axum::body::Body;
@@ -14,7 +14,7 @@ use super::reply::{self, Refusal};
 use super::upload::{self, blocking};
 use super::{archive, content, moved, not_allowed, uri};
 use crate::backend::Backend;
-use crate::files::{Files, Found, Listed};
+use crate::files::{FileError, Files, Found, Listed};
 
 /// What a path of a file takes.
 const ALLOWED: &str = "DELETE, GET, HEAD, PUT";
@@ -66,27 +66,30 @@ pub(super) async fn files<B: Backend>(
 
 async fn read<B: Backend>(backend: &B, parts: &Parts) -> Result<Response, Refusal> {
     let path = uri::file_path(&parts.uri)?;
-    let files = backend.files().await?;
-    let asked = path.clone();
-    let reader = files.clone();
+    let packed = archive::asked(&parts.uri)?;
     let head = parts.method == Method::HEAD;
-    let archive = archive::asked(&parts.uri)?;
-    match blocking(move || reader.find(&asked)).await? {
-        Found::File(_) if archive => Err(archive::no_folder()),
-        Found::File(opened) => Ok(content::serve(head, &parts.headers, opened)),
-        Found::Folder(folder) if archive => Ok(archive::send(head, files, folder).await),
-        Found::Folder(folder) => list(files, folder, path).await,
+    let headers = parts.headers.clone();
+    let files = backend.files().await?;
+    let reader = files.clone();
+    let found = blocking(move || {
+        Ok(match reader.find(&path)? {
+            Found::File(opened) if !packed => Ok(content::serve(head, &headers, opened)),
+            Found::Folder(folder) if !packed => list(&reader, &folder, &path).map(Ok)?,
+            found => Err(found),
+        })
+    });
+    match found.await? {
+        Ok(response) => Ok(response),
+        Err(Found::Folder(folder)) => Ok(archive::send(head, files, folder).await),
+        Err(Found::File(_)) => Err(archive::no_folder()),
     }
 }
 
-async fn list(files: Files, folder: PathBuf, asked: String) -> Result<Response, Refusal> {
-    let listed = blocking(move || files.list(&folder)).await?;
+fn list(files: &Files, folder: &Path, asked: &str) -> Result<Response, FileError> {
     let slash = if asked.starts_with('/') { "" } else { "/" };
-    let listing = Listing {
-        path: format!("{slash}{asked}"),
-        entries: listed.into_iter().map(Row::from).collect(),
-    };
-    Ok(reply::json(StatusCode::OK, &listing))
+    let path = format!("{slash}{asked}");
+    let entries = files.list(folder)?.into_iter().map(Row::from).collect();
+    Ok(reply::json(StatusCode::OK, &Listing { path, entries }))
 }
 
 impl From<Listed> for Row {

@@ -243,6 +243,17 @@ async fn ranges_are_served_as_go_does() {
     assert_eq!((answer.status.as_u16(), &*answer.body), (200, ""));
 }
 
+#[tokio::test]
+async fn a_large_file_comes_in_order() {
+    let backend = TestBackend::new();
+    let text: String = (0..200_000).map(|at| format!("{at:06}")).collect();
+    put(&backend, "/v1/files/f", &text).await;
+    let answer = send(&backend, "GET", "/v1/files/f").await;
+    assert!(answer.body == text);
+    let answer = backend_range(&backend, "bytes=7-1000006").await;
+    assert!(answer.body == text[7..1_000_007]);
+}
+
 async fn backend_range(backend: &TestBackend, range: &str) -> Answer {
     get_with(backend, "/v1/files/f", &[("range", range)]).await
 }

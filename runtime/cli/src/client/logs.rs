@@ -41,7 +41,8 @@ pub(crate) fn logs(args: LogsArgs) -> Result<u8, Failure> {
             id,
             form: args.form,
         };
-        let shown = log.show(None).await?;
+        let mut shown = None;
+        log.show(&mut shown).await?;
         if args.follow {
             log.follow(shown).await?;
         }
@@ -57,8 +58,8 @@ struct Log {
 }
 
 impl Log {
-    /// Shows all there is after the line `shown`; gives the last line.
-    async fn show(&self, shown: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, Failure> {
+    /// Shows all there is after the line `shown`, which the last becomes.
+    async fn show(&self, shown: &mut Option<Vec<u8>>) -> Result<(), Failure> {
         let during = |error: ApiError| error.during(&format!("read the log of {}", self.id));
         let request = self.api.of_sandbox(Method::GET, &self.id, "/log");
         let response = self.api.answer(request).await.map_err(during)?;
@@ -76,7 +77,10 @@ impl Log {
                 .collect(),
         };
         report::print(&text)?;
-        Ok(more.last().map(|line| line.to_vec()).or(shown))
+        if let Some(last) = more.last() {
+            *shown = Some(last.to_vec());
+        }
+        Ok(())
     }
 
     /// Goes on with what is called, until the sandbox or the server goes.
@@ -88,13 +92,18 @@ impl Log {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while happens.changed().await.is_ok() {
                 ticks.tick().await;
-                shown = self.show(shown.take()).await?;
+                self.show(&mut shown).await?;
             }
             Ok(())
         };
-        tokio::select! {
-            shown = shows => shown,
-            () = events::watch(&self.api, &path, &happened) => Ok(()),
+        let shown_all = tokio::select! {
+            result = shows => result,
+            () = events::watch(&self.api, &path, &happened) => self.show(&mut shown).await,
+        };
+        match shown_all {
+            // It was deleted, and that is where its log ends.
+            Err(Failure::Refused(_)) => Ok(()),
+            other => other,
         }
     }
 }

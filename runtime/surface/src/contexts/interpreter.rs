@@ -96,28 +96,68 @@ async fn serve(
             continue;
         }
         let began = Instant::now();
-        let mut used = Used::default();
+        let mut teller = Teller::new(job.events);
         let ended = tokio::select! {
             biased;
             () = stop.cancelled() => Err(Lost::Stopped),
             () = job.cancel.cancelled() => Err(Lost::Cancelled),
-            () = job.events.closed() => Err(Lost::Cancelled),
-            ended = tokio::time::timeout(job.limit, interpreter.call(&job.call, &job.events, &mut used)) => {
-                ended.unwrap_or(Err(Lost::Deadline))
-            }
+            ended = interpreter.call_within(job.limit, &job.call, &mut teller) => ended,
         };
+        let Teller { events, mut used } = teller;
         used.wall = began.elapsed();
         match ended {
-            Err(lost) => return (lost, Some((job.events, used))),
+            Err(lost) => return (lost, Some((events, used))),
             Ok(answer) => {
                 let code = answer.exit_code;
                 let _gone = job.answer.send(answer);
-                let _gone = job
-                    .events
-                    .push(Event::Exit(used.exit(End::Exited { code })));
+                let _gone = events.push(Event::Exit(used.exit(End::Exited { code })));
             }
         }
         drop((job.turn, job.place));
+    }
+}
+
+/// Tells a caller what its call writes, and counts it.
+#[derive(Debug)]
+struct Teller {
+    events: EventSender,
+    used: Used,
+}
+
+impl Teller {
+    fn new(events: EventSender) -> Self {
+        Self {
+            events,
+            used: Used::default(),
+        }
+    }
+
+    async fn tell(&mut self, event: Event) -> Result<(), CallerGone> {
+        match &event {
+            Event::Stdout(bytes) | Event::Stderr(bytes) if bytes.is_empty() => return Ok(()),
+            Event::Stdout(bytes) => self.used.stdout += bytes.len() as u64,
+            Event::Stderr(bytes) => self.used.stderr += bytes.len() as u64,
+            Event::Exit(_) => {}
+        }
+        self.events.send(event).await
+    }
+
+    /// Tells what came but for the driver's lines, which are returned.
+    async fn split(
+        &mut self,
+        frames: &mut Frames,
+        bytes: &[u8],
+        event: fn(Bytes) -> Event,
+    ) -> Result<Vec<Bytes>, Lost> {
+        frames.push(bytes);
+        let mut lines = Vec::new();
+        while let Some(piece) = frames.next()? {
+            match piece {
+                Piece::Output(bytes) => self.tell(event(bytes)).await?,
+                Piece::Line(line) => lines.push(line),
+            }
+        }
+        Ok(lines)
     }
 }
 
@@ -171,13 +211,23 @@ impl Interpreter {
         }
     }
 
-    /// Runs one call, telling what it writes.
-    async fn call(
+    /// Runs one call, for as long as it may take and its caller is there.
+    async fn call_within(
         &mut self,
+        limit: Duration,
         call: &Call,
-        events: &EventSender,
-        used: &mut Used,
+        teller: &mut Teller,
     ) -> Result<Answer, Lost> {
+        let events = teller.events.clone();
+        let call = tokio::time::timeout(limit, self.call(call, teller));
+        tokio::select! {
+            biased;
+            () = events.closed() => Err(Lost::Cancelled),
+            ended = call => ended.unwrap_or(Err(Lost::Deadline)),
+        }
+    }
+
+    async fn call(&mut self, call: &Call, teller: &mut Teller) -> Result<Answer, Lost> {
         self.calls += 1;
         let id = self.calls;
         let mut line = serde_json::to_vec(&Numbered { id, call }).map_err(|_| Lost::Host)?;
@@ -186,40 +236,30 @@ impl Interpreter {
         let _ended = self.program.control.write(line.into()).await;
         let mut answer = None;
         let mut is_told = false;
-        loop {
+        while answer.is_none() || !is_told {
             match self.program.events.recv().await {
                 Some(Event::Stdout(bytes)) => {
-                    self.stdout.push(&bytes);
-                    while let Some(piece) = self.stdout.next()? {
-                        match piece {
-                            Piece::Output(bytes) => stdout(events, bytes, used).await?,
-                            Piece::Line(line) => answer = Some(about(id, &line)?),
-                        }
+                    let stdout = &mut self.stdout;
+                    for line in teller.split(stdout, &bytes, Event::Stdout).await? {
+                        answer = Some(about(id, &line)?);
                     }
                 }
                 Some(Event::Stderr(bytes)) => {
-                    self.stderr.push(&bytes);
-                    while let Some(piece) = self.stderr.next()? {
-                        match piece {
-                            Piece::Output(bytes) => stderr(events, bytes, used).await?,
-                            Piece::Line(line) => {
-                                about::<IgnoredAny>(id, &line)?;
-                                is_told = true;
-                            }
-                        }
+                    let stderr = &mut self.stderr;
+                    for line in teller.split(stderr, &bytes, Event::Stderr).await? {
+                        about::<IgnoredAny>(id, &line)?;
+                        is_told = true;
                     }
                 }
                 Some(Event::Exit(exit)) => {
-                    stdout(events, self.stdout.rest(), used).await?;
-                    stderr(events, self.stderr.rest(), used).await?;
+                    teller.tell(Event::Stdout(self.stdout.rest())).await?;
+                    teller.tell(Event::Stderr(self.stderr.rest())).await?;
                     return Err(Lost::Ended(Box::new(exit)));
                 }
                 None => return Err(Lost::Host),
             }
-            if is_told && let Some(answer) = answer.take() {
-                return Ok(answer);
-            }
         }
+        answer.ok_or(Lost::Garbled)
     }
 
     /// Waits until the program ends, although no call is running. What it
@@ -241,22 +281,6 @@ impl Interpreter {
                 }
             }
         }
-    }
-}
-
-async fn stdout(events: &EventSender, bytes: Bytes, used: &mut Used) -> Result<(), CallerGone> {
-    used.stdout += bytes.len() as u64;
-    match bytes.is_empty() {
-        true => Ok(()),
-        false => events.send(Event::Stdout(bytes)).await,
-    }
-}
-
-async fn stderr(events: &EventSender, bytes: Bytes, used: &mut Used) -> Result<(), CallerGone> {
-    used.stderr += bytes.len() as u64;
-    match bytes.is_empty() {
-        true => Ok(()),
-        false => events.send(Event::Stderr(bytes)).await,
     }
 }
 

@@ -185,7 +185,7 @@ async fn to_its_end(
     stop: &Stop,
     mut write: impl AsyncFnMut(Stream, Bytes) -> io::Result<()>,
 ) -> Result<Ended, Failure> {
-    let mut reach = call.reach.clone();
+    let reach = call.reach.clone();
     let output = async {
         let mut status = None;
         while let Some(event) = call.next().await? {
@@ -206,18 +206,21 @@ async fn to_its_end(
         let outcome = call.outcome().await;
         Ok(Ended { status, outcome })
     };
-    let patience = async {
-        stop.asked().await;
-        let Some(signal) = asked_by(stop) else { return };
-        let end = Instant::now() + GRACE;
-        let _ = timeout_at(end, reach.signal(signal)).await;
-        let _ = timeout_at(end, pending::<()>()).await;
-    };
     tokio::select! {
         biased;
         ended = output => ended.map_err(broke_off),
-        () = patience => Ok(Ended { status: None, outcome: None }),
+        () = patience(reach, stop) => Ok(Ended { status: None, outcome: None }),
     }
+}
+
+/// Passes on the signal that asks for the end, and waits as long as the
+/// program may take to obey.
+async fn patience(mut reach: Reach, stop: &Stop) {
+    stop.asked().await;
+    let Some(signal) = asked_by(stop) else { return };
+    let end = Instant::now() + GRACE;
+    let _ = timeout_at(end, reach.signal(signal)).await;
+    let _ = timeout_at(end, pending::<()>()).await;
 }
 
 /// The signal that asks the program to end; none if nobody takes its output.

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::{Service, ServiceExt};
@@ -31,6 +33,8 @@ const MAX_STREAMS: u32 = 256;
 /// uploads at the speed of the loopback, and a bound on what waits.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// How a client of HTTP/2 begins: RFC 9113, 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long to wait after the system had no room for a connection, rather
 /// than ask again at once: handles are freed by connections that end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -102,20 +106,41 @@ pub async fn serve<S, G: Send + 'static>(
             request.extensions_mut().insert(ends);
             request
         });
-        let connection = server
-            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
-            .into_owned();
-        let connection = graceful.watch(connection);
-        let open = opened();
+        let (server, watcher, open) = (server.clone(), graceful.watcher(), opened());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(peer = %ends.peer, %error, "a connection ended early");
+            let begun = tokio::time::timeout(limits.head_time, begin(stream)).await;
+            if let Ok(Ok(stream)) = begun {
+                let io = TokioIo::new(stream);
+                let service = TowerToHyperService::new(service);
+                let connection = server.serve_connection_with_upgrades(io, service);
+                if let Err(error) = watcher.watch(connection.into_owned()).await {
+                    tracing::debug!(peer = %ends.peer, %error, "a connection ended early");
+                }
             }
             drop((place, open));
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(limits.idle_time, graceful.shutdown()).await;
+}
+
+/// Waits for the bytes that tell HTTP/1.1 from HTTP/2, which hyper would wait
+/// for without end. The stream has them still.
+async fn begin(mut stream: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
+    let mut head = Vec::with_capacity(PREFACE.len());
+    while head.len() < PREFACE.len() && PREFACE.starts_with(&head) {
+        let missing = PREFACE.len() - head.len();
+        if (&mut stream)
+            .take(missing as u64)
+            .read_buf(&mut head)
+            .await?
+            == 0
+        {
+            break;
+        }
+    }
+    let (read, write) = stream.into_split();
+    Ok(tokio::io::join(io::Cursor::new(head).chain(read), write))
 }
 
 type Accepted = (TcpStream, Connection, tokio::sync::OwnedSemaphorePermit);

@@ -51,7 +51,7 @@ pub(crate) fn spawn(command: &Command, root: &Path) -> Result<Spawned, StartErro
 fn with_streams(mut process: tokio::process::Command, stdin: bool) -> io::Result<Spawned> {
     let mut child = process
         .process_group(0)
-        .stdin(if stdin { Stdio::piped() } else { Stdio::null() })
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
@@ -59,8 +59,9 @@ fn with_streams(mut process: tokio::process::Command, stdin: bool) -> io::Result
         return Err(io::Error::other("the process has no output"));
     };
     let input = match child.stdin.take() {
-        Some(stdin) => Input::Pipe(Mutex::new(Some(stdin))),
-        None => Input::None,
+        Some(pipe) if stdin => Input::Pipe(Mutex::new(Some(pipe))),
+        // A closed pipe is as empty as /dev/null, which an image may lack.
+        _ => Input::None,
     };
     spawned(child, input, Output::Streams(stdout, stderr))
 }

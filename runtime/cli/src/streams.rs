@@ -54,6 +54,7 @@ pub(crate) fn pass_through(interactive: bool, stop: &Stop) -> Result<(Streams, P
         stdin,
         stdout: Output::Pipe(stdout),
         stderr: Output::Pipe(stderr),
+        terminal: None,
     };
     Ok((streams, pumps))
 }
@@ -85,6 +86,7 @@ pub(crate) fn captured(interactive: bool) -> Result<(Streams, [Capture; 2]), Fai
         stdin: stdin(interactive)?,
         stdout,
         stderr,
+        terminal: None,
     };
     Ok((streams, kept))
 }

@@ -287,6 +287,7 @@ impl Opened {
             stdin,
             stdout: Output::Capture(stdout.clone()),
             stderr: Output::Capture(stderr.clone()),
+            terminal: None,
         };
         let outcome = runtime().block_on(self.0.run(invocation, streams))?;
         let text = |capture: Capture| String::from_utf8_lossy(&capture.take()).into_owned();

@@ -57,6 +57,10 @@ impl ProcessBackend {
             .to_str()
             .context("the root directory's path is no UTF-8")?;
         let files = Files::new(Arc::new(dir), name, Arc::new(Unlimited));
+        // What a daemon that was killed has left unfinished.
+        if let Err(error) = files.sweep_temporary() {
+            tracing::warn!(%error, "failed to remove unfinished files");
+        }
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });

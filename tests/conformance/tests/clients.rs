@@ -2,6 +2,7 @@
 //! published SDK, curl and grpcurl. `scripts/test-clients` gets the first two
 //! and the last; curl comes with the machine.
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test target is a crate of its own, and may stop at what it did not expect"

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::client::Verb;
 use crate::failure::Failure;
 use crate::report;
+use crate::serve::ServeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +72,7 @@ pub(crate) enum Command {
     /// Compile components ahead of their first run
     Compile(CompileArgs),
     /// Keep sandboxes and let agents talk to them over HTTP and gRPC
+    Serve(Box<ServeArgs>),
     #[command(flatten)]
     Client(Verb),
     /// Print a completion script for a shell

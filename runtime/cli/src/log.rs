@@ -13,6 +13,8 @@ use tracing_subscriber::registry::LookupSpan;
 const VARIABLE: &str = "MOTE_LOG";
 /// Warnings, and what is meant for whoever waits: the target `mote`.
 const DEFAULT: &str = "warn,mote=info,mote_host=warn";
+/// Of a server also what it does by itself.
+const SERVER_DEFAULT: &str = "warn,mote=info,mote_node=info";
 /// The target of what is meant for whoever waits.
 const NOTICES: &str = "mote";
 /// Sources from this size on take seconds to compile: about 1 MiB a second on
@@ -27,6 +29,28 @@ pub(crate) fn start() {
         .with_env_filter(EnvFilter::new(filter))
         .event_format(Lines)
         .try_init();
+}
+
+/// How the log of a server is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Prints the events of a server from here on.
+pub(crate) fn serve(format: LogFormat) {
+    let filter = std::env::var(VARIABLE).unwrap_or_else(|_| SERVER_DEFAULT.to_owned());
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(EnvFilter::new(filter));
+    // Whoever calls twice keeps the first.
+    let _ = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
 }
 
 /// Notices as `mote: …`; all else as logs have it.

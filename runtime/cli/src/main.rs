@@ -17,6 +17,7 @@ mod log;
 mod paths;
 mod report;
 mod run;
+mod serve;
 mod stop;
 mod streams;
 
@@ -43,6 +44,7 @@ fn dispatch(Args { places, command }: Args) -> Result<u8, Failure> {
         Command::Run(args) => run::run(*args, &places),
         Command::Inspect(args) => inspect::inspect(&args, &places),
         Command::Compile(args) => compile::compile(&args, &places),
+        Command::Serve(args) => serve::serve(*args, &places),
         Command::Client(verb) => client::run(verb),
         Command::Completions { shell } => args::completions(shell),
         Command::CompileStdin { cache, memory } => compile::compile_stdin(&cache, memory),

@@ -113,6 +113,23 @@ fn target_folder(executable: &Path) -> Option<PathBuf> {
     targets.next().map(Path::to_owned)
 }
 
+/// The folder in which a node keeps its sandboxes, from the first of: the
+/// option, `MOTE_STATE`, the user's data folder.
+pub(crate) fn state(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let xdg = variable("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let home = || variable("HOME").map(|home| home.join(".local/share"));
+    let usual = || xdg.or_else(home).map(|data| data.join("mote"));
+    let chosen = named.or_else(|| variable("MOTE_STATE")).or_else(usual);
+    let chosen = chosen.ok_or_else(|| {
+        Failure::Usage(vec![
+            "there is no folder for sandboxes, as HOME is not set; name one with --state DIR"
+                .to_owned(),
+        ])
+    })?;
+    Ok(std::path::absolute(&chosen)
+        .with_context(|| format!("failed to find {}", chosen.display()))?)
+}
+
 fn users_cache() -> Option<PathBuf> {
     // A relative one is to be ignored, says the XDG specification.
     let xdg = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());

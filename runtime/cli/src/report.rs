@@ -28,12 +28,10 @@ pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
     print(&text)
 }
 
-/// Why a guest did not end by itself, and what to do; with the option that
-/// sets the limit, where `limits` are known.
-pub(crate) fn hint(outcome: &Outcome, limits: Option<&Limits>) -> Option<String> {
+/// Why a guest did not end by itself, and what to do.
+pub(crate) fn hint(outcome: &Outcome, limits: &Limits) -> Option<String> {
     let hint = outcome.hint.clone().or_else(|| outcome.end.hint())?;
-    let option = limits.map(|limits| option(&outcome.end, limits));
-    Some(hint + &option.unwrap_or_default())
+    Some(format!("{hint}{}", option(&outcome.end, limits)))
 }
 
 /// Which option sets the limit that was hit, and to what it is set.

@@ -47,7 +47,7 @@ async fn passed_through(config: &Config, session: &Session, stop: &Stop) -> Resu
     if let Some(failure @ (Failure::BrokenPipe | Failure::Host(_))) = stop.failure() {
         return Err(failure);
     }
-    let hint = report::hint(&outcome, Some(&config.limits));
+    let hint = report::hint(&outcome, &config.limits);
     let usage = config.usage.then(|| report::usage(&outcome));
     let words = hint.into_iter().chain(usage).collect();
     stop.last_output(cut_short, say_all(words)).await;

@@ -120,8 +120,8 @@ async fn passed_through(
     let Some(outcome) = &ended.outcome else {
         return stop.failure().map_or_else(|| Ok(ended.code()), Err);
     };
-    let mut words: Vec<_> = report::hint(outcome, None).into_iter().collect();
-    words.extend(outcome.transaction.iter().flat_map(changes));
+    // The server wrote its hint to the program's stderr.
+    let mut words: Vec<_> = outcome.transaction.iter().flat_map(changes).collect();
     words.extend(config.usage.then(|| report::usage(outcome)));
     stop.last_output(false, run::say_all(words)).await;
     run::exit_code(outcome, stop)

@@ -20,4 +20,5 @@ mod inspect;
 mod js;
 mod python;
 mod readme;
+mod serve;
 mod shell;

@@ -21,5 +21,6 @@ mod js;
 mod programs;
 mod python;
 mod readme;
+mod serve;
 mod shell;
 mod terminal;

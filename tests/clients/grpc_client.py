@@ -69,7 +69,7 @@ def errors():
 
 
 def more_than_a_client_takes():
-    large = pb.ExecuteRequest(config=shell("head -c 5000000 /dev/zero"))
+    large = pb.ExecuteRequest(config=shell("for n in 1 2 3 4 5; do head -c 1000000 /dev/zero; done"))
     assert refused(STUB.Execute, large)[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

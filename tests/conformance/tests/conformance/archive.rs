@@ -61,7 +61,7 @@ pub(crate) async fn a_tree_goes_up_and_comes_back(target: &Target) {
 }
 
 pub(crate) async fn an_archive_writes_nothing_outside(target: &Target) {
-    target.sh("mkdir box; ln -s / box/out").await.ok();
+    target.sh("mkdir box; ln -s ../.. box/out").await.ok();
     let archives = [
         of_one(EntryType::Regular, "../escaped", None),
         of_one(EntryType::Regular, "a/../../escaped", None),

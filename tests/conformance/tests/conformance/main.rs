@@ -220,6 +220,7 @@ tests! {
         the_name_of_the_root_is_trimmed any,
         a_link_within_is_followed any,
         a_link_that_leads_out_is_403 any,
+        an_absolute_link_is_taken_as_it_is process,
         a_path_that_no_file_can_have_is_refused any,
         a_circle_of_links_is_refused any,
         a_fifo_makes_nobody_wait process,

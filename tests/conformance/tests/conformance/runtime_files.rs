@@ -56,7 +56,7 @@ pub(crate) async fn a_download_of_nothing_is_404(target: &Target) {
 }
 
 pub(crate) async fn a_path_that_escapes_is_denied(target: &Target) {
-    target.sh("ln -s /etc out").await.ok();
+    target.sh("ln -s ../.. out").await.ok();
     for path in ["%2E%2E%2Fx", "%2E%2E", "out%2Fpasswd", "a%2F..%2F..%2Fx"] {
         for verb in ["download", "list", "exists"] {
             denied(get(target, &format!("/{verb}/{path}")).await);

@@ -71,7 +71,10 @@ async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
     }
     let timekeeper = tokio::spawn({
         let node = node.clone();
-        async move { node.keep_time().await }
+        async move {
+            node.make_ready().await;
+            node.keep_time().await;
+        }
     });
     let bound = listener.local_addr().context("failed to listen")?;
     report::print(format!("listening on http://{bound}\n").as_bytes())?;

@@ -148,6 +148,21 @@ impl Host {
         self.prepare_at(path, None).await
     }
 
+    /// Makes the built-in programs ready to run, so that no call has to wait
+    /// for it.
+    ///
+    /// # Errors
+    /// As [`Host::prepare_file`].
+    pub async fn prepare_built_in(&self) -> Result<(), PrepareError> {
+        for BuiltIn { path, component } in self.0.programs.values() {
+            if component.get().is_none() {
+                let prepared = self.prepare_at(path, None).await?;
+                component.get_or_init(|| prepared);
+            }
+        }
+        Ok(())
+    }
+
     async fn prepare_at(
         &self,
         path: &Path,

@@ -208,7 +208,10 @@ mod tests {
             assert!(routed.contains(&path.as_str()), "{path} is not routed");
         }
         for path in routed {
-            assert!(document["paths"].get(path).is_some(), "{path} is not described");
+            assert!(
+                document["paths"].get(path).is_some(),
+                "{path} is not described"
+            );
         }
     }
 }

@@ -209,7 +209,7 @@ fn refused(sandbox: &Sandbox, error: RunError) -> StartError {
     let rejection = match error {
         RunError::Rejected(rejection) => rejection,
         RunError::Host(error) => {
-            let error = anyhow_chain(&error);
+            let error = with_causes(&error);
             tracing::error!(sandbox = %sandbox.id, error, "failed to start a program");
             return StartError::Host;
         }
@@ -224,7 +224,7 @@ fn refused(sandbox: &Sandbox, error: RunError) -> StartError {
 }
 
 /// An error and all that caused it, for the log.
-fn anyhow_chain(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes
         .map(ToString::to_string)
@@ -293,7 +293,7 @@ impl Call {
         let mut outcome = match ended {
             Ok(outcome) => outcome,
             Err(error) => {
-                let error = anyhow_chain(&error);
+                let error = with_causes(&error);
                 tracing::error!(sandbox = %self.sandbox.id, error, "a call failed");
                 // The events break off, which surfaces tell as our fault.
                 return observed.reject(&StartError::Host);
@@ -349,7 +349,7 @@ impl Call {
             } else {
                 i32::from(outcome.exit_code)
             },
-            outcome: outcome.clone(),
+            outcome: Box::new(outcome.clone()),
         };
         let _ = self.sender.send(Event::Exit(exit)).await;
     }

@@ -327,6 +327,14 @@ impl Node {
         snapshot
     }
 
+    /// Compiles the programs of sandboxes, where that was not done before: the
+    /// first call would wait for it.
+    pub async fn make_ready(&self) {
+        if let Err(error) = self.0.shared.host.prepare_built_in().await {
+            tracing::error!(%error, "failed to compile the programs of sandboxes");
+        }
+    }
+
     /// Sees to it that sandboxes rest and go when it is time, for as long as
     /// it is polled.
     pub async fn keep_time(&self) {

@@ -1,17 +1,20 @@
 //! A sandbox on this node: its record, its place in life, its session while
 //! it is called.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use jiff::Timestamp;
 use mote_api::{
     Access, Activity, Clock, Grant, GrantError, Grants, GuestPath, Limits, Outcome, Preopen,
     Random, Sandbox as Told, SandboxEventKind, SandboxId,
 };
 use mote_host::{DiskUse, Host, Session};
-use mote_surface::{StartError, State, Unavailable};
+use mote_surface::{Files, StartError, State, Unavailable, Unlimited};
 use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
@@ -183,7 +186,8 @@ impl Sandbox {
         let mut life = self.life();
         life.phase = self.after(life.phase, Request::Call)?;
         life.last_active = Timestamp::now();
-        let grants = grants(&life.record).map_err(|error| {
+        let (workspace, tmp) = (self.home.workspace(), self.home.tmp());
+        let grants = grants(&life.record, &workspace, &tmp).map_err(|error| {
             // It was checked when the record was made.
             Unavailable::NotNow(format!("sandbox {} cannot be opened: {error}", self.id))
         })?;
@@ -230,11 +234,29 @@ impl Sandbox {
         };
         let held = match held {
             Some(held) => held,
-            None => self.count(),
+            None => {
+                self.sweep();
+                self.count()
+            }
         };
         let session = self.open_at(&self.home.workspace(), &record, held)?;
         self.counters.disk_bytes.store(held.bytes, Relaxed);
         Ok(Arc::new(session))
+    }
+
+    /// Takes away what a host that was killed left of uploads.
+    fn sweep(&self) {
+        let workspace = self.home.workspace();
+        let swept = Dir::open_ambient_dir(&workspace, ambient_authority())
+            .map_err(|error| error.to_string())
+            .and_then(|root| {
+                let guest = GuestPath::workspace();
+                let files = Files::new(Arc::new(root), guest.as_str(), Arc::new(Unlimited));
+                files.sweep_temporary().map_err(|error| error.to_string())
+            });
+        if let Err(error) = swept {
+            tracing::warn!(sandbox = %self.id, error, "failed to sweep unfinished uploads");
+        }
     }
 
     /// What its folders hold. A tree that cannot be counted counts as full:
@@ -260,27 +282,11 @@ impl Sandbox {
     /// A session over `workspace` in the place of its own.
     pub(crate) fn open_at(
         &self,
-        workspace: &std::path::Path,
+        workspace: &Path,
         record: &Record,
         held: DiskUse,
     ) -> Result<Session, StartError> {
-        let own = |guest, host| {
-            Grant::Preopen(Preopen {
-                guest,
-                host,
-                access: Access::ReadWrite,
-            })
-        };
-        let folders = [
-            own(GuestPath::workspace(), workspace.to_owned()),
-            own(GuestPath::tmp(), self.home.tmp()),
-        ];
-        let grants = folders
-            .into_iter()
-            .try_fold(
-                grants(record).map_err(|error| StartError::Invalid(error.to_string()))?,
-                Grants::with,
-            )
+        let grants = grants(record, workspace, &self.home.tmp())
             .map_err(|error| StartError::Invalid(error.to_string()))?;
         let limits = Limits {
             deadline: SESSION_DEADLINE,
@@ -435,15 +441,26 @@ pub(crate) enum LifeError {
     Store(#[from] StoreError),
 }
 
-/// What a sandbox holds beside its own folders: the time and random bytes
-/// unless its record says otherwise, and what its record grants.
-pub(crate) fn grants(record: &Record) -> Result<Grants, GrantError> {
-    let usual = [Grant::Clock(Clock::Real), Grant::Random(Random::Real)];
+/// What a sandbox holds: its own folders, the time and random bytes unless
+/// its record says otherwise, and what its record grants.
+///
+/// # Errors
+/// A grant is malformed, or is of a guest path that is taken.
+pub(crate) fn grants(record: &Record, workspace: &Path, tmp: &Path) -> Result<Grants, GrantError> {
+    let own = |guest, host: &Path| {
+        Grant::Preopen(Preopen {
+            guest,
+            host: host.to_owned(),
+            access: Access::ReadWrite,
+        })
+    };
+    let usual = [
+        own(GuestPath::workspace(), workspace),
+        own(GuestPath::tmp(), tmp),
+        Grant::Clock(Clock::Real),
+        Grant::Random(Random::Real),
+    ];
     let all = usual.into_iter().chain(record.grants.iter().cloned());
-    Grants::of(all)?.with_env(
-        record
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone())),
-    )
+    let env = record.env.iter();
+    Grants::of(all)?.with_env(env.map(|(name, value)| (name.clone(), value.clone())))
 }

@@ -163,7 +163,7 @@ fn exit(
     };
     Exit {
         code: status.code().unwrap_or(SIGNALLED),
-        outcome,
+        outcome: Box::new(outcome),
     }
 }
 

@@ -1,5 +1,13 @@
 //! Long-lived interpreters over real processes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at what it did not expect"
+)]
+
 use std::path::Path;
 use std::time::Duration;
 

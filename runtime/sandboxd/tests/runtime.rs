@@ -1,5 +1,13 @@
 //! The python-runtime API over real processes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at what it did not expect"
+)]
+
 use std::time::{Duration, Instant};
 
 use axum::body::Body;

@@ -43,7 +43,7 @@ pub struct Exit {
     /// clients of sandboxd know.
     pub code: i32,
     /// What became of the call, with what it used.
-    pub outcome: Outcome,
+    pub outcome: Box<Outcome>,
 }
 
 #[derive(Debug, Default)]

@@ -1,10 +1,10 @@
 //! What the node's own REST interface answers where it does not do what was
 //! asked: a code and a sentence.
 
-use axum::Json;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use mote_api::SandboxId;
 use mote_surface::Unavailable;
 use serde::Serialize;
@@ -59,7 +59,10 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        // As sandboxd has it, with the end of a line.
+        let body = serde_json::to_string(&self.body).unwrap_or_default() + "\n";
+        let kind = [(CONTENT_TYPE, "application/json")];
+        (self.status, kind, body).into_response()
     }
 }
 

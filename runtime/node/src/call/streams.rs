@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mote_host::{Input, Output, PipeWriter, Sink, Streams, Terminal, pipe};
+use mote_host::{Input, Output, PipeWriter, Sink, Streams, Terminal, line_pipe, pipe};
 use mote_surface::{Command, Control, Event, EventSender, NoTerminal, Signal, TerminalSize};
 use tokio::sync::Notify;
 
@@ -24,7 +24,11 @@ const TERMINAL_WRITE_BYTES: usize = 32 * 1024;
 /// Connects a program to its caller.
 pub(super) fn connect(command: &Command, sender: &EventSender) -> (Streams, Arc<Reach>) {
     let (stdin, input) = if command.stdin {
-        let (writer, reader) = pipe();
+        // At a terminal a read gets one line, and Ctrl-D ends one input.
+        let (writer, reader) = match command.terminal {
+            Some(_) => line_pipe(),
+            None => pipe(),
+        };
         (Some(writer), Input::Pipe(reader))
     } else {
         (None, Input::Empty)
@@ -155,7 +159,10 @@ impl Reach {
                     let _ = typing.screen.send(Event::Stdout(shown.into())).await;
                 }
                 Action::Line(line) => self.give(&line).await?,
-                Action::End => drop(self.stdin().take()),
+                Action::End => {
+                    let stdin = self.stdin().clone();
+                    stdin.ok_or(io::ErrorKind::BrokenPipe)?.end_line().await?;
+                }
                 Action::Interrupt => typing.terminal.interrupt(),
             }
         }

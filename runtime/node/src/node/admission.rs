@@ -153,8 +153,6 @@ impl Admission {
 
 /// Grants that make sense each may not make sense together.
 fn check_together(terms: &Terms) -> Result<(), SpecError> {
-    use mote_api::{Access, GuestPath, Preopen};
-    let invalid = |error: mote_api::GrantError| SpecError::Invalid(error.to_string());
     let record = Record::new(
         Terms {
             id: terms.id.clone(),
@@ -169,19 +167,9 @@ fn check_together(terms: &Terms) -> Result<(), SpecError> {
         None,
         jiff::Timestamp::UNIX_EPOCH,
     );
-    let own = [GuestPath::workspace(), GuestPath::tmp()].map(|guest| {
-        Grant::Preopen(Preopen {
-            guest,
-            host: PathBuf::new(),
-            access: Access::ReadWrite,
-        })
-    });
-    own.into_iter()
-        .try_fold(sandbox::grants(&record).map_err(invalid)?, |all, grant| {
-            all.with(grant)
-        })
+    sandbox::grants(&record, Path::new(""), Path::new(""))
         .map(drop)
-        .map_err(invalid)
+        .map_err(|error| SpecError::Invalid(error.to_string()))
 }
 
 /// What a fork is, where it is not asked to be otherwise: as its source.

@@ -104,7 +104,7 @@ impl Used {
         };
         Exit {
             code: outcome.exit_code.into(),
-            outcome,
+            outcome: Box::new(outcome),
         }
     }
 }

@@ -188,7 +188,7 @@ async fn execute<B: Backend>(
         error: answered.error,
         created: begun.created,
         lost,
-        outcome: exit.outcome,
+        outcome: *exit.outcome,
     };
     Ok(json(StatusCode::OK, &executed))
 }

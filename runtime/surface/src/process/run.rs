@@ -26,7 +26,7 @@ pub(super) async fn collect(mut events: Events) -> Result<(ExecuteResponse, Outc
                     stdout: output.stdout.freeze(),
                     stderr: output.stderr.freeze(),
                 };
-                return Ok((response, exit.outcome));
+                return Ok((response, *exit.outcome));
             }
         }
     }

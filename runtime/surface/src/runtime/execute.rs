@@ -63,7 +63,7 @@ impl Executed {
         } else if let Some(hint) = &exit.outcome.hint {
             line(&mut executed.stderr, hint);
         }
-        (executed, Some(exit.outcome))
+        (executed, Some(*exit.outcome))
     }
 }
 

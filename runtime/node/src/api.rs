@@ -64,7 +64,10 @@ fn spec(body: &Bytes) -> Answer<SandboxSpec> {
     if body.is_empty() {
         return Ok(SandboxSpec::default());
     }
-    serde_json::from_slice(body).map_err(|error| {
+    // By way of a map: a list of values would do for the type as well.
+    let map = serde_json::from_slice::<serde_json::Map<_, _>>(body);
+    let spec = map.and_then(|map| serde_json::from_value(map.into()));
+    spec.map_err(|error| {
         Refusal::invalid(format!(
             "the body is no specification of a sandbox: {error}"
         ))
@@ -150,7 +153,7 @@ async fn suspend(
     Extension(caller): Extension<Caller>,
 ) -> Answer<Json<Told>> {
     let sandbox = find(&node, &id)?;
-    sandbox.suspend().await?;
+    node.suspend(&sandbox).await?;
     node.audit(&sandbox.id, Action::Suspend, None, Some(&caller));
     told(&sandbox)
 }

@@ -3,14 +3,13 @@
 mod config;
 mod token;
 
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
 use mote_node::{Node, NodeConfig, SandboxPort, Server};
 use mote_surface::listen::ListenLimits;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,7 +50,7 @@ fn raise_open_files() {
 
 async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    let stopped = stop_signals()?;
+    let mut stops = stop_signals()?;
     let prefix = config.addresses;
     let listener = bind(listen).await?;
     let doors = match prefix {
@@ -81,10 +80,17 @@ async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
     let own = server.serve(listener, limits, stop.clone().cancelled_owned());
     tasks.spawn(own);
     tasks.close();
-    stopped.await;
-    node.stop().await;
-    stop.cancel();
-    tasks.wait().await;
+    stops.recv().await;
+    let ended = async {
+        node.stop().await;
+        stop.cancel();
+        tasks.wait().await;
+    };
+    tokio::select! {
+        () = ended => {}
+        // Whoever asks twice does not want to wait for others.
+        _ = stops.recv() => {}
+    }
     timekeeper.abort();
     Ok(())
 }
@@ -111,15 +117,26 @@ async fn open_doors(prefix: IpAddr) -> Result<Vec<(SandboxPort, TcpListener)>, F
     Ok(doors)
 }
 
-/// Completes at the first signal that asks for the end.
-fn stop_signals() -> Result<impl Future<Output = ()>, Failure> {
-    let watch = |kind| signal(kind).context("failed to watch for signals");
-    let mut terminate = watch(SignalKind::terminate())?;
-    let mut interrupt = watch(SignalKind::interrupt())?;
-    Ok(async move {
+/// The signals that ask for the end.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    /// The next of them.
+    async fn recv(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+fn stop_signals() -> Result<Stops, Failure> {
+    let watch = |kind| signal(kind).context("failed to watch for signals");
+    Ok(Stops {
+        terminate: watch(SignalKind::terminate())?,
+        interrupt: watch(SignalKind::interrupt())?,
     })
 }

@@ -17,7 +17,7 @@ use crate::compiler::{Compiler, MAX_SOURCE_BYTES};
 use crate::component::{Component, Components};
 use crate::engine::running_engine;
 use crate::error::{HostError, OpenError, PrepareError};
-use crate::files::DiskUse;
+use crate::files::{Disk, DiskUse};
 use crate::guard::Guard;
 use crate::session::Session;
 
@@ -107,21 +107,23 @@ impl Host {
     /// # Errors
     /// A granted directory cannot be opened, or a limit is not possible.
     pub fn session(&self, grants: Grants, limits: Limits) -> Result<Session, OpenError> {
-        Session::open(self.clone(), grants, limits, DiskUse::default())
+        let disk = Disk::new(&limits, DiskUse::default());
+        self.session_on(grants, limits, &disk)
     }
 
-    /// As [`Host::session`], for folders that already hold so much of what
-    /// the limits allow.
+    /// As [`Host::session`], with an account of its folders that others share:
+    /// sessions of one sandbox, one after the other or side by side. The
+    /// account's ceilings hold, not those of `limits`.
     ///
     /// # Errors
     /// As [`Host::session`].
-    pub fn session_holding(
+    pub fn session_on(
         &self,
         grants: Grants,
         limits: Limits,
-        held: DiskUse,
+        disk: &Disk,
     ) -> Result<Session, OpenError> {
-        Session::open(self.clone(), grants, limits, held)
+        Session::open(self.clone(), grants, limits, disk)
     }
 
     /// Instances that may be alive at once, and places that are free.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mote_api::{
-    Access, Digest, End, Grants, GuestPath, Invocation, Limits, Outcome, Preopen, Rejection, StreamUsage,
-    Usage,
+    Access, Digest, End, Grants, GuestPath, Invocation, Limits, Outcome, Preopen, Rejection,
+    StreamUsage, Usage,
 };
 use tempfile::TempDir;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,7 +16,7 @@ use crate::budget::Budget;
 use crate::capability;
 use crate::cpu::CpuTimed;
 use crate::error::{HostError, OpenError, RunError};
-use crate::files::{Disk, DiskUse, Ledger, OpenDir};
+use crate::files::{Disk, Ledger, OpenDir};
 use crate::guard;
 use crate::host::Host;
 use crate::instance::Instance;
@@ -55,7 +55,7 @@ impl Session {
         host: Host,
         grants: Grants,
         limits: Limits,
-        held: DiskUse,
+        disk: &Disk,
     ) -> Result<Self, OpenError> {
         limits.check()?;
         let preopens: Vec<&Preopen> = grants.preopens().collect();
@@ -81,7 +81,7 @@ impl Session {
                 dirs.push(make_private(scratch, guest)?);
             }
         }
-        let ledger = Ledger::new(&limits, aliased, held);
+        let ledger = disk.ledger(aliased);
         Ok(Self {
             host,
             grants: Arc::new(grants),
@@ -165,7 +165,7 @@ impl Session {
 
     /// What its folders hold, for others who write there.
     pub fn disk(&self) -> Disk {
-        Disk::new(&self.ledger)
+        Disk::of(&self.ledger)
     }
 
     fn admit(

@@ -48,9 +48,14 @@ impl Addresses {
         Ok(Some(address))
     }
 
-    /// Notes that a sandbox has this address from before.
-    pub(crate) fn take(&self, address: IpAddr, id: &SandboxId) {
-        self.given().insert(address, id.clone());
+    /// Notes that a sandbox has this address from before, if it is one that
+    /// is given now.
+    pub(crate) fn take(&self, address: IpAddr, id: &SandboxId) -> bool {
+        let held = self.prefix.is_some_and(|prefix| prefix.contains(&address));
+        if held {
+            self.given().insert(address, id.clone());
+        }
+        held
     }
 
     /// Frees a sandbox's address.

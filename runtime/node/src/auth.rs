@@ -37,6 +37,12 @@ pub(crate) fn who(
             ))
         }
         None => {
+            if !connection.peer.ip().to_canonical().is_loopback() {
+                return Err((
+                    Refused::Forbidden,
+                    "without a token only this machine may ask; start the node with one",
+                ));
+            }
             if headers.contains_key(ORIGIN) {
                 return Err((
                     Refused::Forbidden,
@@ -95,10 +101,17 @@ mod tests {
                 (name, value.parse().unwrap())
             })
             .collect();
-        let here = "127.0.0.1:1".parse().unwrap();
+        asked_from("127.0.0.1:1", token, headers)
+    }
+
+    fn asked_from(
+        peer: &str,
+        token: Option<&Token>,
+        headers: HeaderMap,
+    ) -> Result<String, Refused> {
         let connection = Connection {
-            peer: here,
-            local: here,
+            peer: peer.parse().unwrap(),
+            local: "127.0.0.1:2".parse().unwrap(),
         };
         who(token, &headers, &Uri::from_static("/"), connection).map_err(|(refused, _)| refused)
     }
@@ -142,5 +155,12 @@ mod tests {
         }
         let page = [("host", "localhost"), ("origin", "http://localhost")];
         assert_eq!(asked(None, &page), Err(Refused::Forbidden));
+    }
+
+    #[test]
+    fn without_a_token_other_machines_are_kept_out() {
+        let from = |peer| asked_from(peer, None, HeaderMap::new());
+        assert!(from("127.9.9.9:1").is_ok() && from("[::ffff:127.0.0.1]:1").is_ok());
+        assert_eq!(from("192.0.2.1:1"), Err(Refused::Forbidden));
     }
 }

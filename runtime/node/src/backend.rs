@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use mote_api::GuestPath;
-use mote_host::{Disk, Session, Unlinked};
+use mote_host::{Disk, Unlinked};
 use mote_surface::{
     Backend, Command, Files, Full, Gone, Quota, Running, StartError, State, Unavailable,
 };
@@ -17,9 +17,8 @@ use crate::call;
 use crate::metrics::Surface;
 use crate::sandbox::Sandbox;
 
-/// How long files, and a program that outlives its call, wait for a
-/// transaction to end: longer than most calls take, shorter than clients wait.
-const GATE_WAIT: Duration = Duration::from_secs(30);
+/// How long files and calls wait for a transaction to end: longer than most calls take, shorter than clients wait.
+pub(crate) const GATE_WAIT: Duration = Duration::from_secs(30);
 
 /// A sandbox, as it is spoken to by one protocol.
 #[derive(Clone)]
@@ -59,7 +58,6 @@ impl Backend for Spoken {
         let account = Account {
             disk: session.disk(),
             sandbox: Arc::clone(&self.sandbox),
-            session,
             _gate: gate,
         };
         Ok(Files::new(
@@ -93,7 +91,6 @@ const METADATA_PREFIX: &str = "SANDBOX_";
 struct Account {
     disk: Disk,
     sandbox: Arc<Sandbox>,
-    session: Arc<Session>,
     _gate: OwnedRwLockReadGuard<()>,
 }
 
@@ -111,7 +108,7 @@ impl Quota for Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.sandbox.note_disk(&self.session);
+        self.sandbox.note_disk();
     }
 }
 

@@ -20,12 +20,17 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::backend::{Closed, Spoken, reading, writing};
+use crate::backend::{Closed, GATE_WAIT, Spoken, reading, writing};
 use crate::log::LogLine;
 use crate::observe::{About, Observed};
 use crate::sandbox::{Leave, Sandbox};
 use streams::Reach;
 use transaction::Transaction;
+
+/// How long a transaction waits until it is alone. Calls that come meanwhile
+/// wait too, so that it is not kept out for ever by short ones; where a long
+/// one runs, it is better told at once.
+const TRANSACTION_WAIT: Duration = Duration::from_secs(2);
 
 /// Starts a call.
 pub(crate) async fn start(spoken: &Spoken, command: Command) -> Result<Running, StartError> {
@@ -169,13 +174,16 @@ async fn hold(
         ))
     };
     if !command.options.transaction {
+        let wait = wait.min(GATE_WAIT);
         let gate = reading(&sandbox.gate, wait).await.map_err(closed)?;
         return Ok(match command.lifetime {
             None => Hold::Shared(gate),
             Some(_) => Hold::Resident(Resident::new(&sandbox.residents)),
         });
     }
-    let gate = writing(&sandbox.gate, wait).await.map_err(closed)?;
+    let gate = writing(&sandbox.gate, TRANSACTION_WAIT)
+        .await
+        .map_err(closed)?;
     if sandbox.residents.load(Relaxed) > 0 {
         return Err(StartError::Busy(format!(
             "a transaction needs sandbox {} for itself, and a context is alive in it; delete its contexts first",

@@ -13,6 +13,7 @@ use mote_api::{Sandbox as Told, SandboxEventKind, SandboxId, SandboxSpec};
 use mote_host::{Host, HostError};
 use mote_surface::Caller;
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use admission::SpecError;
 pub use admission::most as most_limits;
@@ -36,8 +37,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Seconds after which a sandbox that nobody calls gives its open folders
 /// back. The next call opens them again, in less than a millisecond.
 const SESSION_IDLE_SECONDS: i64 = 60;
-/// How long a fork waits until nobody changes the files it copies.
-const FORK_WAIT: Duration = Duration::from_secs(30);
+/// How long a fork waits until nobody changes the files it copies. Calls that
+/// come meanwhile wait too.
+const FORK_WAIT: Duration = Duration::from_secs(2);
 
 /// A node host.
 #[derive(Clone)]
@@ -115,18 +117,24 @@ impl Node {
             store,
             observer: Observer { metrics, audit },
             feed: Feed::default(),
+            stopping: CancellationToken::new(),
         });
         let addresses = Addresses::new(config.addresses);
-        let sandboxes = kept.into_iter().map(|(home, record)| {
-            if let Some(address) = record.address {
-                addresses.take(address, &record.id);
+        let admission = Admission::new(&config);
+        let sandboxes = kept.into_iter().map(|(home, mut record)| {
+            record.address = record
+                .address
+                .filter(|address| addresses.take(*address, &record.id));
+            let barred = admission.recheck(&mut record).err();
+            if let Some(reason) = &barred {
+                tracing::warn!(sandbox = %record.id, %reason, "a sandbox takes no calls");
             }
-            let sandbox = Sandbox::new(Arc::clone(&shared), home, record);
+            let sandbox = Sandbox::new(Arc::clone(&shared), home, record, barred);
             (sandbox.id.clone(), Arc::new(sandbox))
         });
         Ok(Self(Arc::new(Inner {
             sandboxes: RwLock::new(sandboxes.collect()),
-            admission: Admission::new(&config),
+            admission,
             addresses,
             shared,
             config,
@@ -149,7 +157,8 @@ impl Node {
         sandboxes.values().cloned().collect()
     }
 
-    /// Makes a sandbox.
+    /// Makes a sandbox. As all that changes what there is, it is done to its end
+    /// even if whoever asked has gone.
     ///
     /// # Errors
     /// It is not as it can be here, there is one, or the disk fails.
@@ -158,7 +167,9 @@ impl Node {
         spec: SandboxSpec,
         caller: &Caller,
     ) -> Result<Told, CreateError> {
-        self.make(spec, None, caller).await
+        let (node, caller) = (self.clone(), caller.clone());
+        let make = async move { node.make(spec, None, &caller).await };
+        tokio::spawn(make).await.map_err(|_| interrupted())?
     }
 
     /// Makes a sandbox with the files of another.
@@ -175,8 +186,14 @@ impl Node {
         from.phase().after(Request::Fork).map_err(refused)?;
         let spec = admission::inherit(spec, &from.record());
         let gate = writing(&from.gate, FORK_WAIT).await;
-        let _gate = gate.map_err(|_| CreateError::Busy(from.id.clone()))?;
-        self.make(spec, Some(from), caller).await
+        let gate = gate.map_err(|_| CreateError::Busy(from.id.clone()))?;
+        let (node, from, caller) = (self.clone(), Arc::clone(from), caller.clone());
+        let make = async move {
+            let made = node.make(spec, Some(&from), &caller).await;
+            drop(gate);
+            made
+        };
+        tokio::spawn(make).await.map_err(|_| interrupted())?
     }
 
     async fn make(
@@ -247,7 +264,7 @@ impl Node {
                 error => error.into(),
             }
         })?;
-        let sandbox = Arc::new(Sandbox::new(Arc::clone(&self.0.shared), home, record));
+        let sandbox = Arc::new(Sandbox::new(Arc::clone(&self.0.shared), home, record, None));
         let mut sandboxes = self
             .0
             .sandboxes
@@ -262,6 +279,27 @@ impl Node {
     /// # Errors
     /// It is gone already, or the disk fails.
     pub(crate) async fn delete(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        action: Action,
+        caller: Option<&Caller>,
+    ) -> Result<(), LifeError> {
+        let (node, sandbox, caller) = (self.clone(), Arc::clone(sandbox), caller.cloned());
+        let take = async move { node.take_away(&sandbox, action, caller.as_ref()).await };
+        tokio::spawn(take).await.map_err(|_| interrupted())?
+    }
+
+    /// Suspends a sandbox; what runs in it ends.
+    ///
+    /// # Errors
+    /// It is gone, or the disk fails.
+    pub(crate) async fn suspend(&self, sandbox: &Arc<Sandbox>) -> Result<(), LifeError> {
+        let sandbox = Arc::clone(sandbox);
+        let suspend = async move { sandbox.suspend().await };
+        tokio::spawn(suspend).await.map_err(|_| interrupted())?
+    }
+
+    async fn take_away(
         &self,
         sandbox: &Arc<Sandbox>,
         action: Action,
@@ -304,6 +342,7 @@ impl Node {
 
     /// Ends all that runs, as the node goes down. Sandboxes stay as they are.
     pub async fn stop(&self) {
+        self.0.shared.stopping.cancel();
         for sandbox in self.all() {
             sandbox.stop().await;
         }
@@ -377,8 +416,8 @@ fn is_taken(error: &std::io::Error) -> bool {
 /// The work was given up as the node goes down.
 fn interrupted() -> StoreError {
     StoreError::File {
-        action: "finish",
-        path: "a new sandbox".into(),
+        action: "finish what was begun with",
+        path: "a sandbox".into(),
         source: std::io::ErrorKind::Interrupted.into(),
     }
 }

@@ -13,13 +13,14 @@ use mote_api::{
     Access, Activity, Clock, Grant, GrantError, Grants, GuestPath, Limits, Outcome, Preopen,
     Random, Sandbox as Told, SandboxEventKind, SandboxId,
 };
-use mote_host::{DiskUse, Host, Session};
+use mote_host::{Disk, DiskUse, Host, Session};
 use mote_surface::{Files, StartError, State, Unavailable, Unlimited};
 use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::Feed;
 use crate::life::{Phase, Refusal, Request};
+use crate::node::SpecError;
 use crate::observe::Observer;
 use crate::record::Record;
 use crate::store::{Home, Store, StoreError};
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) observer: Observer,
     pub(crate) feed: Feed,
+    /// The node goes down: who follows it is let go.
+    pub(crate) stopping: CancellationToken,
 }
 
 /// A sandbox on this node.
@@ -42,6 +45,8 @@ pub(crate) struct Sandbox {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: SandboxId,
     pub(crate) home: Home,
+    /// It holds what this node may not give any more.
+    barred: Option<SpecError>,
     life: Mutex<Life>,
     /// Open while it is called; closed when it rests.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
@@ -59,8 +64,9 @@ struct Life {
     last_active: Timestamp,
     /// Ends all that runs in it.
     ending: CancellationToken,
-    /// What its folders held when its session was last closed.
-    held: Option<DiskUse>,
+    /// The account of its folders, from their first use on: sessions come and
+    /// go, and uploads may outlast them.
+    disk: Option<Disk>,
 }
 
 /// What it has done since the node started.
@@ -115,7 +121,14 @@ pub(crate) struct Leave {
 }
 
 impl Sandbox {
-    pub(crate) fn new(shared: Arc<Shared>, home: Home, record: Record) -> Self {
+    /// A sandbox of this record; one that is `barred` takes no calls, for the
+    /// reason given.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        home: Home,
+        record: Record,
+        barred: Option<SpecError>,
+    ) -> Self {
         let phase = if record.suspended {
             Phase::Suspended
         } else {
@@ -125,12 +138,13 @@ impl Sandbox {
             shared,
             id: record.id.clone(),
             home,
+            barred,
             life: Mutex::new(Life {
                 record,
                 phase,
                 last_active: Timestamp::now(),
                 ending: CancellationToken::new(),
-                held: None,
+                disk: None,
             }),
             session: tokio::sync::Mutex::default(),
             gate: Arc::default(),
@@ -205,6 +219,9 @@ impl Sandbox {
     }
 
     fn after(&self, phase: Phase, request: Request) -> Result<Phase, Unavailable> {
+        if let (Request::Call | Request::Fork, Some(reason)) = (request, &self.barred) {
+            return Err(Unavailable::NotNow(reason.to_string()));
+        }
         phase.after(request).map_err(|refusal| match refusal {
             Refusal::Gone => Unavailable::Gone(self.id.to_string()),
             Refusal::Suspended => Unavailable::NotNow(format!(
@@ -228,20 +245,27 @@ impl Sandbox {
     }
 
     fn open(&self) -> Result<Arc<Session>, StartError> {
-        let (record, held) = {
-            let life = self.life();
-            (life.record.clone(), life.held)
-        };
-        let held = match held {
-            Some(held) => held,
-            None => {
-                self.sweep();
-                self.count()
-            }
-        };
-        let session = self.open_at(&self.home.workspace(), &record, held)?;
-        self.counters.disk_bytes.store(held.bytes, Relaxed);
+        let record = self.record();
+        let session = self.open_at(&self.home.workspace(), &record)?;
+        self.note_disk();
         Ok(Arc::new(session))
+    }
+
+    /// The account of its folders. Whoever asks first waits for the counting;
+    /// that is the one who opens the session, under its lock.
+    fn disk(&self) -> Disk {
+        if let Some(disk) = &self.life().disk {
+            return disk.clone();
+        }
+        self.sweep();
+        let counted = Disk::new(&self.limits(), self.count());
+        self.life().disk.get_or_insert(counted).clone()
+    }
+
+    /// Counts its folders anew. Nobody may write meanwhile.
+    pub(crate) fn recount(&self) {
+        self.disk().set(self.count());
+        self.note_disk();
     }
 
     /// Takes away what a host that was killed left of uploads.
@@ -280,19 +304,14 @@ impl Sandbox {
     }
 
     /// A session over `workspace` in the place of its own.
-    pub(crate) fn open_at(
-        &self,
-        workspace: &Path,
-        record: &Record,
-        held: DiskUse,
-    ) -> Result<Session, StartError> {
+    pub(crate) fn open_at(&self, workspace: &Path, record: &Record) -> Result<Session, StartError> {
         let grants = grants(record, workspace, &self.home.tmp())
             .map_err(|error| StartError::Invalid(error.to_string()))?;
         let limits = Limits {
             deadline: SESSION_DEADLINE,
             ..record.limits.clone()
         };
-        let opened = self.shared.host.session_holding(grants, limits, held);
+        let opened = self.shared.host.session_on(grants, limits, &self.disk());
         opened.map_err(|error| {
             tracing::error!(sandbox = %self.id, error = %error, "failed to open a session");
             match error {
@@ -304,25 +323,15 @@ impl Sandbox {
 
     /// Closes its session; running calls keep theirs.
     pub(crate) async fn close(&self) {
-        if let Some(session) = self.session.lock().await.take() {
-            let used = session.disk().used();
-            self.counters.disk_bytes.store(used.bytes, Relaxed);
-            self.life().held = Some(used);
+        *self.session.lock().await = None;
+        self.note_disk();
+    }
+
+    /// Notes what its folders hold, as far as that is known.
+    pub(crate) fn note_disk(&self) {
+        if let Some(disk) = &self.life().disk {
+            self.counters.disk_bytes.store(disk.used().bytes, Relaxed);
         }
-    }
-
-    /// Closes its session as that of a workspace that now holds `used`.
-    pub(crate) async fn reopen_with(&self, used: DiskUse) {
-        let mut open = self.session.lock().await;
-        *open = None;
-        self.counters.disk_bytes.store(used.bytes, Relaxed);
-        self.life().held = Some(used);
-    }
-
-    /// Notes what its folders hold, where its session is open.
-    pub(crate) fn note_disk(&self, session: &Session) {
-        let used = session.disk().used();
-        self.counters.disk_bytes.store(used.bytes, Relaxed);
     }
 
     /// Suspends it: what runs in it ends.

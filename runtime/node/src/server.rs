@@ -178,6 +178,10 @@ impl Server {
             self.refuse(&caller.who, Some(id), surface, metrics::Refused::NoSandbox);
             return nobody(id, surface);
         };
+        let path = request.uri().path();
+        let files = surface == Surface::Rest && path.starts_with("/v1/files");
+        let contexts = surface == Surface::Rest && path.starts_with("/v1/contexts");
+        let surface = if contexts { Surface::Context } else { surface };
         let extensions = request.extensions_mut();
         extensions.insert(Spoken { sandbox, surface });
         extensions.insert(caller);
@@ -186,7 +190,6 @@ impl Server {
             Surface::Runtime => &self.0.runtime,
             Surface::Rest | Surface::Api | Surface::Context => &self.0.rest,
         };
-        let files = surface == Surface::Rest && request.uri().path().starts_with("/v1/files");
         let metrics = &self.0.node.0.shared.observer.metrics;
         let timer = files.then(|| metrics.file_request(request.method()));
         let answered = router.clone().oneshot(request).await;

@@ -17,7 +17,8 @@ const MAX_LINE_BYTES: usize = 4096;
 /// Columns from one tab stop to the next.
 const TAB_COLUMNS: usize = 8;
 
-const INTERRUPT: u8 = 0x03;
+/// Ctrl-C.
+pub(crate) const INTERRUPT: u8 = 0x03;
 const END: u8 = 0x04;
 const BELL: u8 = 0x07;
 const BACKSPACE: u8 = 0x08;

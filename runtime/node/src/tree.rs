@@ -2,6 +2,7 @@
 //! below directory handles. No link is followed, nothing waits on a pipe, and
 //! no tree is too deep or too long a name to be got rid of.
 
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use mote_host::DiskUse;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, Stat, Timespec, Timestamps};
+use rustix::io::Errno;
 
 mod diff;
 
@@ -33,18 +35,28 @@ fn too_deep() -> io::Error {
 /// It cannot be read, or is too deep.
 pub(crate) fn count(root: &Path) -> io::Result<DiskUse> {
     let mut held = DiskUse::default();
-    count_below(&open_root(root)?, 0, &mut held)?;
+    count_below(&open_root(root)?, 0, &mut held, &mut HashSet::new())?;
     Ok(held)
 }
 
-fn count_below(dir: &OwnedFd, depth: usize, held: &mut DiskUse) -> io::Result<()> {
+/// In `linked` are the files with more names than one that were counted.
+fn count_below(
+    dir: &OwnedFd,
+    depth: usize,
+    held: &mut DiskUse,
+    linked: &mut HashSet<u64>,
+) -> io::Result<()> {
     for name in names(dir)? {
         let meta = stat(dir, &name)?;
         held.entries += 1;
         match kind(&meta) {
-            FileType::RegularFile => held.bytes += size(&meta),
+            FileType::RegularFile => {
+                if meta.st_nlink < 2 || linked.insert(meta.st_ino) {
+                    held.bytes += size(&meta);
+                }
+            }
             FileType::Directory if depth == MAX_DEPTH => return Err(too_deep()),
-            FileType::Directory => count_below(&open_dir(dir, &name)?, depth + 1, held)?,
+            FileType::Directory => count_below(&open_dir(dir, &name)?, depth + 1, held, linked)?,
             _ => {}
         }
     }
@@ -52,21 +64,42 @@ fn count_below(dir: &OwnedFd, depth: usize, held: &mut DiskUse) -> io::Result<()
 }
 
 /// Copies the tree at `from` to `to`, which is not there yet: files, folders
-/// and links, with their modes and times. Pipes and devices are left out.
+/// and links of both kinds, with their modes and times. Pipes and devices are
+/// left out.
 ///
 /// # Errors
-/// A file operation fails, or the tree is too deep.
+/// A file operation fails, or the tree is too deep. What was copied by then
+/// stays; `to` with `~` after it may, too.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let from = open_root(from)?;
     rustix::fs::mkdir(to, Mode::RWXU)?;
-    copy_below(&from, &open_root(to)?, 0)
+    let mut aside = to.as_os_str().to_owned();
+    aside.push("~");
+    let aside = Path::new(&aside);
+    rustix::fs::mkdir(aside, Mode::RWXU)?;
+    let links = open_root(aside)?;
+    let copied = copy_below(&from, &open_root(to)?, &links, 0);
+    remove(aside)?;
+    copied
 }
 
-fn copy_below(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> {
+/// In `links` lie the copies of files with more names than one, each by its
+/// number: the other names are links to it, so that no byte is copied twice.
+fn copy_below(from: &OwnedFd, to: &OwnedFd, links: &OwnedFd, depth: usize) -> io::Result<()> {
     for name in names(from)? {
         let meta = stat(from, &name)?;
         match kind(&meta) {
-            FileType::RegularFile => copy_file(from, to, &name, &meta)?,
+            FileType::RegularFile if meta.st_nlink > 1 => {
+                let number = CString::new(format!("{}-{}", meta.st_dev, meta.st_ino))?;
+                if let Err(errno) = link(links, &number, to, &name) {
+                    if errno != Errno::NOENT {
+                        return Err(errno.into());
+                    }
+                    copy_file((from, &name), (links, &number), &meta)?;
+                    link(links, &number, to, &name)?;
+                }
+            }
+            FileType::RegularFile => copy_file((from, &name), (to, &name), &meta)?,
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(from, &name, Vec::new())?;
                 rustix::fs::symlinkat(target, to, &name)?;
@@ -75,7 +108,7 @@ fn copy_below(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> {
             FileType::Directory => {
                 rustix::fs::mkdirat(to, &name, Mode::RWXU)?;
                 let below = open_dir(to, &name)?;
-                copy_below(&open_dir(from, &name)?, &below, depth + 1)?;
+                copy_below(&open_dir(from, &name)?, &below, links, depth + 1)?;
                 finish(&below, &meta)?;
             }
             _ => {}
@@ -84,10 +117,18 @@ fn copy_below(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &CStr, meta: &Stat) -> io::Result<()> {
+fn link(from: &OwnedFd, name: &CStr, to: &OwnedFd, other: &CStr) -> Result<(), Errno> {
+    rustix::fs::linkat(from, name, to, other, AtFlags::empty())
+}
+
+fn copy_file(
+    (from, name): (&OwnedFd, &CStr),
+    (to, copy): (&OwnedFd, &CStr),
+    meta: &Stat,
+) -> io::Result<()> {
     let mut source = open_file(from, name)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let target = rustix::fs::openat(to, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let target = rustix::fs::openat(to, copy, flags, Mode::RUSR | Mode::WUSR)?;
     let mut target = File::from(target);
     io::copy(&mut source, &mut target)?;
     finish(&target, meta)
@@ -142,7 +183,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
         for entry in names(&dir)? {
             match rustix::fs::unlinkat(&dir, &entry, AtFlags::empty()) {
                 Ok(()) => {}
-                Err(rustix::io::Errno::ISDIR | rustix::io::Errno::PERM) => {
+                Err(Errno::ISDIR | Errno::PERM) => {
                     let aside = CString::new(format!("{base}~{moved}"))?;
                     moved += 1;
                     rustix::fs::renameat(&dir, &entry, &parent, &aside)?;
@@ -238,6 +279,22 @@ mod tests {
         assert!(!to.join("pipe").exists());
         let held = count(&to).unwrap();
         assert_eq!((held.bytes, held.entries), (4, 4));
+    }
+
+    #[test]
+    fn names_of_one_file_are_names_of_one_copy() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        fs::create_dir_all(from.join("sub")).unwrap();
+        fs::write(from.join("a"), "text").unwrap();
+        for name in ["b", "sub/c"] {
+            fs::hard_link(from.join("a"), from.join(name)).unwrap();
+        }
+        copy(&from, &to).unwrap();
+        let id =
+            |name: &str| std::os::unix::fs::MetadataExt::ino(&fs::metadata(to.join(name)).unwrap());
+        assert!(id("a") == id("b") && id("b") == id("sub/c"));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
     }
 
     #[test]

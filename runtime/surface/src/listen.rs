@@ -46,18 +46,20 @@ pub struct ListenLimits {
     pub connections: usize,
     /// Time in which a request's head has to be there.
     pub head_time: Duration,
-    /// Time after which an HTTP/2 peer that does not answer is given up, and
-    /// within which connections have to end once the listener does.
+    /// Time after which an HTTP/2 peer that does not answer is given up.
     pub idle_time: Duration,
+    /// Time in which requests have to end once the listener does.
+    pub drain_time: Duration,
 }
 
 impl Default for ListenLimits {
-    /// As sandboxd: 10 s for a head, 60 s without an answer.
+    /// As sandboxd: 10 s for a head, 60 s without an answer, 10 s to end.
     fn default() -> Self {
         Self {
             connections: 4_096,
             head_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
+            drain_time: Duration::from_secs(10),
         }
     }
 }
@@ -72,7 +74,7 @@ pub struct Connection {
 }
 
 /// Serves connections until `shutdown` completes, then lets requests that run
-/// go on for `limits.idle_time` at most. What `opened` gives is kept for as
+/// go on for `limits.drain_time` at most. What `opened` gives is kept for as
 /// long as its connection lasts.
 pub async fn serve<S, G: Send + 'static>(
     listener: TcpListener,
@@ -121,7 +123,7 @@ pub async fn serve<S, G: Send + 'static>(
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(limits.idle_time, graceful.shutdown()).await;
+    let _ = tokio::time::timeout(limits.drain_time, graceful.shutdown()).await;
 }
 
 /// Waits for the bytes that tell HTTP/1.1 from HTTP/2, which hyper would wait

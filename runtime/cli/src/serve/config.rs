@@ -1,6 +1,6 @@
 //! From the options of `mote serve` to a node that makes sense.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -108,7 +108,9 @@ pub(super) fn check(args: ServeArgs, places: &PlacesArgs) -> Result<Config, Fail
         return Err(Failure::Usage(mistakes));
     }
     let state = paths::state(state)?;
-    let token = if token_file.is_some() || !listen.ip().to_canonical().is_loopback() {
+    let open = !listen.ip().to_canonical().is_loopback()
+        || addresses.is_some_and(|prefix| !is_loopback(prefix));
+    let token = if token_file.is_some() || open {
         Some(token::open(
             token_file.unwrap_or_else(|| state.join("token")),
         )?)
@@ -136,6 +138,13 @@ pub(super) fn check(args: ServeArgs, places: &PlacesArgs) -> Result<Config, Fail
     Ok(Config { listen, node })
 }
 
+/// Whether no address of the prefix can be reached from elsewhere.
+fn is_loopback(prefix: IpNet) -> bool {
+    [prefix.network(), prefix.broadcast()]
+        .iter()
+        .all(IpAddr::is_loopback)
+}
+
 /// Who starts a node may raise what a sandbox may have.
 fn at_least(most: Limits, usual: &Limits) -> Limits {
     Limits {
@@ -148,5 +157,17 @@ fn at_least(most: Limits, usual: &Limits) -> Limits {
         spawns: most.spawns.max(usual.spawns),
         depth: most.depth.max(usual.depth),
         handles: most.handles.max(usual.handles),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_loopback_with_all_its_addresses() {
+        let loopback = |prefix: &str| is_loopback(prefix.parse().unwrap());
+        assert!(loopback("127.77.0.0/16") && loopback("::1/128"));
+        assert!(!loopback("126.0.0.0/7") && !loopback("10.0.0.0/8") && !loopback("fd00::/64"));
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use mote_api::Limits;
+
 use super::ledger::{Ledger, Removed};
 
 /// What a sandbox's writable folders hold.
@@ -30,13 +32,34 @@ pub struct Unlinked {
     pub bytes: u64,
 }
 
-/// A handle on the account that a session's guests write against.
+/// A handle on the account that a sandbox's guests write against.
 #[derive(Clone)]
 pub struct Disk(Arc<Ledger>);
 
 impl Disk {
-    pub(crate) fn new(ledger: &Arc<Ledger>) -> Self {
+    /// An account for folders that already hold so much of what the limits
+    /// allow.
+    pub fn new(limits: &Limits, held: DiskUse) -> Self {
+        Self(Ledger::new(limits, held))
+    }
+
+    pub(crate) fn of(ledger: &Arc<Ledger>) -> Self {
         Self(Arc::clone(ledger))
+    }
+
+    /// The ledger, for a session whose folders have more than one name each
+    /// where they are `aliased`.
+    pub(crate) fn ledger(&self, aliased: bool) -> Arc<Ledger> {
+        if aliased {
+            self.0.note_aliased();
+        }
+        Arc::clone(&self.0)
+    }
+
+    /// Sets what is held, after it was counted anew. Nobody may write
+    /// meanwhile.
+    pub fn set(&self, held: DiskUse) {
+        self.0.set(held);
     }
 
     /// What is held now.
@@ -74,10 +97,5 @@ impl Disk {
             });
         }
         Ok(())
-    }
-
-    /// Takes back what was booked for a write that did not happen.
-    pub fn give_back(&self, bytes: u64) {
-        self.0.open().book_bytes(bytes, 0);
     }
 }

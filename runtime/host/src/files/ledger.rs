@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mote_api::Limits;
@@ -22,7 +23,7 @@ use crate::file_id::{FileId, file_id};
 pub(crate) struct Ledger {
     max_bytes: i128,
     max_entries: i128,
-    aliased: bool,
+    aliased: AtomicBool,
     account: Mutex<Account>,
 }
 
@@ -47,19 +48,30 @@ struct Hold {
 pub(super) struct Full;
 
 impl Ledger {
-    /// A ledger for folders as they are. Where they are `aliased`, a file that
-    /// is open to be read may be deleted by another of its names.
-    pub(crate) fn new(limits: &Limits, aliased: bool, held: DiskUse) -> Arc<Self> {
+    /// A ledger for folders that hold so much.
+    pub(crate) fn new(limits: &Limits, held: DiskUse) -> Arc<Self> {
         Arc::new(Self {
             max_bytes: limits.disk.as_u64().into(),
             max_entries: limits.disk_entries.into(),
-            aliased,
+            aliased: AtomicBool::new(false),
             account: Mutex::new(Account {
                 bytes: held.bytes.into(),
                 entries: held.entries.into(),
                 held: HashMap::new(),
             }),
         })
+    }
+
+    /// A file that is open to be read may be deleted by another of its names.
+    pub(super) fn note_aliased(&self) {
+        self.aliased.store(true, Relaxed);
+    }
+
+    /// Sets what the folders hold.
+    pub(super) fn set(&self, held: DiskUse) {
+        let mut account = self.account();
+        account.bytes = held.bytes.into();
+        account.entries = held.entries.into();
     }
 
     /// What the folders hold now; less than nothing counts as nothing.
@@ -74,7 +86,7 @@ impl Ledger {
 
     /// Whether a file opened with these rights has to be held.
     pub(super) fn cares(&self, perms: FsPerms) -> bool {
-        perms == FsPerms::ReadWrite || self.aliased
+        perms == FsPerms::ReadWrite || self.aliased.load(Relaxed)
     }
 
     fn account(&self) -> MutexGuard<'_, Account> {
@@ -210,7 +222,7 @@ mod tests {
             disk_entries: entries,
             ..Limits::default()
         };
-        Ledger::new(&limits, false, DiskUse::default())
+        Ledger::new(&limits, DiskUse::default())
     }
 
     fn booked(ledger: &Ledger) -> (i128, i128) {

@@ -10,6 +10,7 @@ use futures_util::stream;
 use mote_api::{SandboxEvent, SandboxEventKind, SandboxId};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
 use super::{Answer, find};
 use crate::node::Node;
@@ -23,18 +24,19 @@ type Told = std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Sen
 
 /// Of all sandboxes.
 pub(super) async fn of_all(State(node): State<Node>) -> Stream_ {
-    told(node.0.shared.feed.listen(), None)
+    told(&node, node.0.shared.feed.listen(), None)
 }
 
 /// Of one; they end when it does.
 pub(super) async fn of_one(State(node): State<Node>, Path(id): Path<String>) -> Answer<Stream_> {
     let feed = node.0.shared.feed.listen();
     let sandbox = find(&node, &id)?;
-    Ok(told(feed, Some(sandbox.id.clone())))
+    Ok(told(&node, feed, Some(sandbox.id.clone())))
 }
 
 struct Listener {
     feed: broadcast::Receiver<SandboxEvent>,
+    stopping: CancellationToken,
     only: Option<SandboxId>,
     over: bool,
 }
@@ -42,7 +44,11 @@ struct Listener {
 impl Listener {
     async fn next(&mut self) -> Option<Event> {
         while !self.over {
-            match self.feed.recv().await {
+            let told = tokio::select! {
+                told = self.feed.recv() => told,
+                () = self.stopping.cancelled() => return None,
+            };
+            match told {
                 Ok(event) if self.only.as_ref().is_none_or(|id| *id == event.id) => {
                     self.over = self.only.is_some() && event.kind == SandboxEventKind::Deleted;
                     return shown(&event);
@@ -65,9 +71,10 @@ fn shown(event: &SandboxEvent) -> Option<Event> {
         .ok()
 }
 
-fn told(feed: broadcast::Receiver<SandboxEvent>, only: Option<SandboxId>) -> Stream_ {
+fn told(node: &Node, feed: broadcast::Receiver<SandboxEvent>, only: Option<SandboxId>) -> Stream_ {
     let listener = Listener {
         feed,
+        stopping: node.0.shared.stopping.clone(),
         only,
         over: false,
     };

@@ -15,7 +15,7 @@ use mote_host::{Input, Output, PipeWriter, Sink, Streams, Terminal, line_pipe, p
 use mote_surface::{Command, Control, Event, EventSender, NoTerminal, Signal, TerminalSize};
 use tokio::sync::Notify;
 
-use crate::terminal::{Action, LineDiscipline};
+use crate::terminal::{Action, INTERRUPT, LineDiscipline};
 
 /// Bytes that a program may write to a terminal at a time: with a carriage
 /// return before each line feed they are at most what one event takes.
@@ -152,7 +152,16 @@ impl Reach {
     }
 
     async fn type_in(&self, typing: &Typing, keys: &[u8]) -> io::Result<()> {
-        let mut discipline = typing.discipline.lock().await;
+        let mut discipline = match typing.discipline.try_lock() {
+            Ok(discipline) => discipline,
+            // A line waits for a program that does not read, and a person
+            // wants out.
+            Err(_) if keys.contains(&INTERRUPT) => {
+                typing.terminal.interrupt();
+                return Ok(());
+            }
+            Err(_) => typing.discipline.lock().await,
+        };
         for action in discipline.input(keys) {
             match action {
                 Action::Echo(shown) => {

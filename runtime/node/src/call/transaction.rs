@@ -24,12 +24,11 @@ impl Transaction {
     /// Copies the workspace. Whoever calls this holds the sandbox's gate for
     /// writing.
     pub(super) async fn begin(sandbox: &Arc<Sandbox>) -> Result<Self, StartError> {
-        let held = sandbox.session().await?.disk().used();
         let sandbox = Arc::clone(sandbox);
         let begun = tokio::task::spawn_blocking(move || {
             let draft = sandbox.shared.store.draft(&sandbox.id, &sandbox.home);
             let draft = draft.map_err(|error| failed(&sandbox, &error))?;
-            let session = sandbox.open_at(draft.path(), &sandbox.record(), held)?;
+            let session = sandbox.open_at(draft.path(), &sandbox.record())?;
             let copied = Clock::now(sandbox.shared.store.root());
             Ok(Self {
                 draft,
@@ -47,16 +46,21 @@ impl Transaction {
     /// Puts the changes in place, or forgets them, and says what they were;
     /// `None` if that failed, and then they are forgotten too.
     pub(super) async fn end(self: Box<Self>, sandbox: &Arc<Sandbox>, commit: bool) -> Option<Told> {
-        let used = self.session.disk().used();
         let owner = Arc::clone(sandbox);
-        let ended = tokio::task::spawn_blocking(move || self.close(&owner, commit)).await;
-        match ended {
-            Ok(Ok(told)) => {
-                if told.committed {
-                    sandbox.reopen_with(used).await;
-                }
-                Some(told)
+        let ended = tokio::task::spawn_blocking(move || {
+            let told = self.close(&owner, commit);
+            if !matches!(&told, Ok(told) if told.committed) {
+                // The account is that of the draft, which is gone; what was
+                // written elsewhere is not.
+                owner.recount();
             }
+            told
+        });
+        // The session is that of the folder that was there before.
+        let told = ended.await;
+        sandbox.close().await;
+        match told {
+            Ok(Ok(told)) => Some(told),
             Ok(Err(error)) => {
                 tracing::error!(sandbox = %sandbox.id, %error, "failed to end a transaction");
                 None

@@ -44,12 +44,6 @@ pub(crate) enum Refused {
     NoSandbox,
     /// It is no request that can be understood.
     Malformed,
-    /// Its head or body is larger than we read.
-    TooLarge,
-    /// There are as many already as we serve at once.
-    TooMany,
-    /// It did not come to its end in time.
-    TooSlow,
 }
 
 impl Refused {
@@ -60,9 +54,6 @@ impl Refused {
             Self::Forbidden => "forbidden",
             Self::NoSandbox => "no-sandbox",
             Self::Malformed => "malformed",
-            Self::TooLarge => "too-large",
-            Self::TooMany => "too-many",
-            Self::TooSlow => "too-slow",
         }
     }
 }
@@ -155,9 +146,6 @@ mod tests {
             Refused::Forbidden,
             Refused::NoSandbox,
             Refused::Malformed,
-            Refused::TooLarge,
-            Refused::TooMany,
-            Refused::TooSlow,
         ] {
             assert_eq!(serde_json::json!(reason), reason.label());
         }

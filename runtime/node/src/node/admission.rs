@@ -109,6 +109,16 @@ impl Admission {
         Ok(terms)
     }
 
+    /// Checks a sandbox from before against what this node may give now.
+    /// Ceilings are lowered to those of today.
+    pub(super) fn recheck(&self, record: &mut Record) -> Result<(), SpecError> {
+        record.limits = self.limits.most.min(&record.limits);
+        record
+            .grants
+            .iter_mut()
+            .try_for_each(|grant| self.check_grant(grant))
+    }
+
     fn limits(
         &self,
         asked: &serde_json::Map<String, serde_json::Value>,

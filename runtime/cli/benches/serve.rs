@@ -110,8 +110,8 @@ impl Node {
     }
 
     async fn client(&self) -> ProcessServiceClient<Channel> {
-        let client = ProcessServiceClient::connect(self.url.clone()).await;
-        client.expect("a connection")
+        let endpoint = Channel::from_shared(self.url.clone()).expect("its address");
+        ProcessServiceClient::new(endpoint.connect().await.expect("a connection"))
     }
 }
 
@@ -151,7 +151,10 @@ async fn calls(node: &Node) {
     let mut client = node.client().await;
     for (what, command) in [
         ("Execute: a no-op component", &["./noop.wasm"][..]),
-        ("Execute: `/bin/sh -c 'echo hi'`", &["/bin/sh", "-c", "echo hi"]),
+        (
+            "Execute: `/bin/sh -c 'echo hi'`",
+            &["/bin/sh", "-c", "echo hi"],
+        ),
         ("Execute: `python3 -c pass`", &["python3", "-c", "pass"]),
     ] {
         let mut sample = Vec::with_capacity(CALLS);

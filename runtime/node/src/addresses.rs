@@ -14,7 +14,15 @@ const MAX_LOOKED_AT: usize = 1 << 20;
 /// The addresses of a node's sandboxes.
 pub(crate) struct Addresses {
     prefix: Option<IpNet>,
-    given: Mutex<HashMap<IpAddr, SandboxId>>,
+    given: Mutex<Given>,
+}
+
+#[derive(Default)]
+struct Given {
+    owners: HashMap<IpAddr, SandboxId>,
+    /// The next is looked for after it: an address that was freed rests as
+    /// long as it can, for old connections and names may still lead there.
+    last: Option<IpAddr>,
 }
 
 impl Addresses {
@@ -26,7 +34,7 @@ impl Addresses {
         }
     }
 
-    fn given(&self) -> MutexGuard<'_, HashMap<IpAddr, SandboxId>> {
+    fn given(&self) -> MutexGuard<'_, Given> {
         // Each critical section is one operation of the map.
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -40,11 +48,15 @@ impl Addresses {
             return Ok(None);
         };
         let mut given = self.given();
-        let mut hosts = prefix.hosts().take(MAX_LOOKED_AT);
-        let free = hosts.find(|address| !given.contains_key(address));
+        let hosts = || prefix.hosts().take(MAX_LOOKED_AT);
+        let last = given.last;
+        let after = hosts().filter(|address| last.is_none_or(|last| *address > last));
+        let mut all = after.chain(hosts());
+        let free = all.find(|address| !given.owners.contains_key(address));
         let address =
             free.ok_or_else(|| format!("every address of {prefix} is taken; delete sandboxes"))?;
-        given.insert(address, id.clone());
+        given.owners.insert(address, id.clone());
+        given.last = Some(address);
         Ok(Some(address))
     }
 
@@ -53,22 +65,22 @@ impl Addresses {
     pub(crate) fn take(&self, address: IpAddr, id: &SandboxId) -> bool {
         let held = self.prefix.is_some_and(|prefix| prefix.contains(&address));
         if held {
-            self.given().insert(address, id.clone());
+            self.given().owners.insert(address, id.clone());
         }
         held
     }
 
     /// Frees a sandbox's address.
     pub(crate) fn free(&self, address: IpAddr, id: &SandboxId) {
-        let mut given = self.given();
-        if given.get(&address) == Some(id) {
-            given.remove(&address);
+        let owners = &mut self.given().owners;
+        if owners.get(&address) == Some(id) {
+            owners.remove(&address);
         }
     }
 
     /// Whose address it is.
     pub(crate) fn owner(&self, address: IpAddr) -> Option<SandboxId> {
-        self.given().get(&address.to_canonical()).cloned()
+        self.given().owners.get(&address.to_canonical()).cloned()
     }
 }
 
@@ -90,6 +102,15 @@ mod tests {
         addresses.free(a, &id("a"));
         assert_eq!(addresses.give(&id("c")), Ok(Some(a)));
         assert_eq!(addresses.owner("127.0.0.1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_freed_address_rests_while_there_are_others() {
+        let addresses = Addresses::new(Some("127.77.0.0/29".parse().unwrap()));
+        let id = |name: &str| name.parse::<SandboxId>().unwrap();
+        let a = addresses.give(&id("a")).unwrap().unwrap();
+        addresses.free(a, &id("a"));
+        assert_ne!(addresses.give(&id("b")), Ok(Some(a)));
     }
 
     #[test]

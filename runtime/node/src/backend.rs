@@ -109,6 +109,7 @@ impl Quota for Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.sandbox.note_disk();
+        self.sandbox.touch();
     }
 }
 

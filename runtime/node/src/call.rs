@@ -16,14 +16,14 @@ use std::time::Duration;
 use mote_api::{End, GuestPath, Invocation, Limits, Outcome, Rejection, SandboxEventKind};
 use mote_host::{Launched, RunError};
 use mote_surface::{Command, Event, EventSender, Exit, Running, StartError, events};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::backend::{Closed, GATE_WAIT, Spoken, reading, writing};
 use crate::log::LogLine;
 use crate::observe::{About, Observed};
-use crate::sandbox::{Leave, Sandbox};
+use crate::sandbox::{Leave, MAX_CALLS, Sandbox};
 use streams::Reach;
 use transaction::Transaction;
 
@@ -31,6 +31,10 @@ use transaction::Transaction;
 /// wait too, so that it is not kept out for ever by short ones; where a long
 /// one runs, it is better told at once.
 const TRANSACTION_WAIT: Duration = Duration::from_secs(2);
+
+/// What to do after a call that ended with its sandbox.
+const ENDED_HINT: &str =
+    "The sandbox was suspended or deleted while the program ran; resume it, or create another.";
 
 /// Starts a call.
 pub(crate) async fn start(spoken: &Spoken, command: Command) -> Result<Running, StartError> {
@@ -82,6 +86,7 @@ impl Drop for Resident {
 
 /// A call that is ready to run.
 struct Prepared {
+    place: OwnedSemaphorePermit,
     launched: Launched,
     hold: Hold,
     sender: EventSender,
@@ -96,8 +101,9 @@ async fn prepare(
     leave: Leave,
 ) -> Result<Prepared, StartError> {
     let limits = limits(&leave.limits, command)?;
-    let wait = limits.deadline;
+    let wait = limits.deadline.min(GATE_WAIT);
     let invocation = invocation(command, limits)?;
+    let place = place(sandbox, wait).await?;
     let hold = hold(sandbox, command, wait).await?;
     let session = match &hold {
         Hold::Alone(transaction, _) => transaction.session(),
@@ -115,6 +121,7 @@ async fn prepare(
         launched = launching => launched.map_err(|error| refused(sandbox, error))?,
     };
     Ok(Prepared {
+        place,
         launched,
         hold,
         sender,
@@ -125,6 +132,18 @@ async fn prepare(
         reach,
         ending: leave.ending,
     })
+}
+
+/// A place among the calls of a sandbox.
+async fn place(sandbox: &Sandbox, wait: Duration) -> Result<OwnedSemaphorePermit, StartError> {
+    let place = Arc::clone(&sandbox.places).acquire_owned();
+    match tokio::time::timeout(wait, place).await {
+        Ok(Ok(place)) => Ok(place),
+        Ok(Err(_)) | Err(_) => Err(StartError::Busy(format!(
+            "{MAX_CALLS} calls run in sandbox {}, which is the most at once; call again when some have ended",
+            sandbox.id
+        ))),
+    }
 }
 
 fn ended(sandbox: &Sandbox) -> mote_surface::Unavailable {
@@ -174,7 +193,6 @@ async fn hold(
         ))
     };
     if !command.options.transaction {
-        let wait = wait.min(GATE_WAIT);
         let gate = reading(&sandbox.gate, wait).await.map_err(closed)?;
         return Ok(match command.lifetime {
             None => Hold::Shared(gate),
@@ -243,6 +261,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 /// Sets a prepared call going.
 fn go(spoken: &Spoken, command: Command, prepared: Prepared, mut observed: Observed) -> Running {
     let Prepared {
+        place,
         launched,
         hold,
         sender,
@@ -259,21 +278,23 @@ fn go(spoken: &Spoken, command: Command, prepared: Prepared, mut observed: Obser
         ending,
     };
     let span = observed.span().clone();
-    let guard = Counted::new(&spoken.sandbox);
+    let guard = Counted::new(&spoken.sandbox, place);
     tokio::spawn(call.run(launched, hold, observed, guard).instrument(span));
     running
 }
 
 /// Counts a call that runs, whatever becomes of it.
 struct Counted {
+    _place: OwnedSemaphorePermit,
     sandbox: Arc<Sandbox>,
     outcome: Option<Outcome>,
 }
 
 impl Counted {
-    fn new(sandbox: &Arc<Sandbox>) -> Self {
+    fn new(sandbox: &Arc<Sandbox>, place: OwnedSemaphorePermit) -> Self {
         sandbox.counters.began();
         Self {
+            _place: place,
             sandbox: Arc::clone(sandbox),
             outcome: None,
         }
@@ -282,6 +303,8 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        // The time first: who sees that nothing runs sees when it ended.
+        self.sandbox.touch();
         self.sandbox.counters.ended(self.outcome.as_ref());
     }
 }
@@ -309,7 +332,7 @@ impl Call {
         };
         if self.ending.is_cancelled() && outcome.end == End::Cancelled {
             outcome.end = End::Evicted;
-            outcome.hint = outcome.end.hint();
+            outcome.hint = Some(ENDED_HINT.to_owned());
         }
         self.settle(hold, &mut outcome).await;
         self.tell(&outcome).await;

@@ -93,6 +93,9 @@ pub(crate) enum CreateError {
         "sandbox {0} is busy: its files change while a call runs; try again when its calls have ended"
     )]
     Busy(SandboxId),
+    /// The files of the source of a fork cannot be copied, as they are.
+    #[error("the files of sandbox {0} cannot be copied: {1}")]
+    Uncopyable(SandboxId, String),
     /// It could not be kept on disk.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -187,6 +190,9 @@ impl Node {
         let spec = admission::inherit(spec, &from.record());
         let gate = writing(&from.gate, FORK_WAIT).await;
         let gate = gate.map_err(|_| CreateError::Busy(from.id.clone()))?;
+        if from.residents.load(Relaxed) > 0 {
+            return Err(CreateError::Busy(from.id.clone()));
+        }
         let (node, from, caller) = (self.clone(), Arc::clone(from), caller.clone());
         let make = async move {
             let made = node.make(spec, Some(&from), &caller).await;
@@ -260,6 +266,10 @@ impl Node {
                 // By another request, in the meantime.
                 StoreError::File { ref source, .. } if is_taken(source) => {
                     CreateError::Exists(record.id.clone())
+                }
+                StoreError::Copy(source) => {
+                    let from = from.map_or_else(|| record.id.clone(), |from| from.id.clone());
+                    CreateError::Uncopyable(from, source.to_string())
                 }
                 error => error.into(),
             }

@@ -36,6 +36,8 @@ pub(crate) enum Route {
 /// A request is for nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Lost {
+    #[error("X-Sandbox-ID is there twice; send it once")]
+    Twice,
     #[error("{0:?} is no name of a sandbox")]
     Name(String),
     #[error(
@@ -46,11 +48,19 @@ pub(crate) enum Lost {
 
 /// Where a request goes that came to the node's own address.
 pub(crate) fn route(host: Option<&str>, headers: &HeaderMap, uri: &Uri) -> Result<Route, Lost> {
-    if let Some(id) = headers.get("x-sandbox-id") {
+    let mut ids = headers.get_all("x-sandbox-id").iter();
+    if let Some(id) = ids.next() {
+        if ids.next().is_some() {
+            // A proxy may have looked at the other one.
+            return Err(Lost::Twice);
+        }
         let id = String::from_utf8_lossy(id.as_bytes()).into_owned();
         return named(id, headers, uri);
     }
-    let label = host.and_then(|host| host.trim_end_matches('.').strip_suffix(".localhost"));
+    let host = host.map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+    let label = host
+        .as_deref()
+        .and_then(|host| host.strip_suffix(".localhost"));
     if let Some(label) = label {
         // Of `a.default.svc.localhost` too, the sandbox is the first.
         let id = label.split('.').next().unwrap_or(label);
@@ -88,7 +98,8 @@ pub(crate) fn by_port(port: u16) -> Option<Surface> {
     }
 }
 
-fn guess(headers: &HeaderMap, uri: &Uri) -> Surface {
+/// The protocol of a request that does not say.
+pub(crate) fn guess(headers: &HeaderMap, uri: &Uri) -> Surface {
     let grpc = headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
@@ -124,11 +135,11 @@ mod tests {
     fn at(host: &str, headers: &[(&str, &str)], uri: &str) -> Result<Route, Lost> {
         let headers = headers
             .iter()
-            .map(|(name, value)| {
+            .fold(HeaderMap::new(), |mut all, (name, value)| {
                 let name: http::HeaderName = name.parse().unwrap();
-                (name, value.parse().unwrap())
-            })
-            .collect();
+                all.append(name, value.parse().unwrap());
+                all
+            });
         route(Some(host), &headers, &uri.parse().unwrap())
     }
 
@@ -150,6 +161,8 @@ mod tests {
             at("localhost", &[("x-sandbox-id", "../a")], "/"),
             Err(Lost::Name(_))
         ));
+        let twice = [id, ("x-sandbox-id", "b")];
+        assert_eq!(at("localhost", &twice, "/"), Err(Lost::Twice));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use mote_api::{
 };
 use mote_host::{Disk, DiskUse, Host, Session};
 use mote_surface::{Files, StartError, State, Unavailable, Unlimited};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::feed::Feed;
@@ -29,6 +29,10 @@ use crate::tree;
 /// The deadline of sessions, which stay open between calls; each call has its
 /// own below it. As long as any call may have.
 const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Calls that run in one sandbox at once; more wait. A node has room for a
+/// thousand, of which no sandbox is to have all.
+pub(crate) const MAX_CALLS: usize = 64;
 
 /// What all sandboxes of a node share.
 pub(crate) struct Shared {
@@ -52,6 +56,8 @@ pub(crate) struct Sandbox {
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     /// Calls and files hold it for reading, a transaction for writing.
     pub(crate) gate: Arc<RwLock<()>>,
+    /// Room for calls.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) surface: State,
     pub(crate) counters: Counters,
     /// Programs that outlive the call that started them.
@@ -67,6 +73,18 @@ struct Life {
     /// The account of its folders, from their first use on: sessions come and
     /// go, and uploads may outlast them.
     disk: Option<Disk>,
+}
+
+impl Life {
+    /// Whether it takes calls and nobody has made one for its idle timeout.
+    /// A call is counted only once it runs; one that is still admitted has
+    /// just set the time of the last.
+    fn is_quiet(&self, now: Timestamp, counters: &Counters) -> bool {
+        let quiet = now.duration_since(self.last_active).as_secs();
+        let idle = self.record.idle_timeout_seconds;
+        let rests = idle.is_some_and(|idle| u64::try_from(quiet).is_ok_and(|quiet| quiet >= idle));
+        self.phase == Phase::Ready && rests && counters.running.load(Relaxed) == 0
+    }
 }
 
 /// What it has done since the node started.
@@ -148,6 +166,7 @@ impl Sandbox {
             }),
             session: tokio::sync::Mutex::default(),
             gate: Arc::default(),
+            places: Arc::new(Semaphore::new(MAX_CALLS)),
             surface: State::default(),
             counters: Counters::default(),
             residents: Arc::default(),
@@ -396,23 +415,24 @@ impl Sandbox {
         if life.record.expires_at.is_some_and(|at| at <= now) {
             return Some(Due::Expire);
         }
-        let quiet = now.duration_since(life.last_active).as_secs();
-        let idle = life.record.idle_timeout_seconds;
-        let running = self.counters.running.load(Relaxed) > 0;
-        let rests = idle.is_some_and(|idle| u64::try_from(quiet).is_ok_and(|quiet| quiet >= idle));
-        (life.phase == Phase::Ready && rests && !running).then_some(Due::Rest)
+        life.is_quiet(now, &self.counters).then_some(Due::Rest)
     }
 
-    /// Rests, unless it was called just now.
+    /// Notes that it was used until now.
+    pub(crate) fn touch(&self) {
+        self.life().last_active = Timestamp::now();
+    }
+
+    /// Rests, unless it was called just now. Nothing runs in it then.
     pub(crate) async fn rest(&self) {
         {
             let mut life = self.life();
-            let Ok(phase) = life.phase.after(Request::Rest) else {
-                return;
-            };
-            life.phase = phase;
+            let quiet = life.is_quiet(Timestamp::now(), &self.counters);
+            match life.phase.after(Request::Rest) {
+                Ok(phase) if quiet => life.phase = phase,
+                _ => return,
+            }
         }
-        self.surface.end_all();
         self.close().await;
         self.shared
             .feed

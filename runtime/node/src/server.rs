@@ -139,7 +139,10 @@ impl Server {
             }
             Err(lost) => {
                 self.refuse(&caller.who, None, surface, metrics::Refused::Malformed);
-                Refusal::invalid(lost.to_string()).into_response()
+                match route::guess(request.headers(), request.uri()) {
+                    Surface::Grpc => tonic::Status::invalid_argument(lost.to_string()).into_http(),
+                    _ => Refusal::invalid(lost.to_string()).into_response(),
+                }
             }
         };
         metrics.answered(surface, response.status());

@@ -47,6 +47,9 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// A sandbox's files cannot be copied: a guest made them so.
+    #[error("the sandbox's files cannot be copied")]
+    Copy(#[source] io::Error),
     /// A record cannot be used.
     #[error("failed to read {}: {reason}", path.display())]
     Record {
@@ -169,16 +172,15 @@ impl Store {
 
     /// Makes the folder of a new sandbox; with `from`, with the same files.
     pub(crate) fn create(&self, record: &Record, from: Option<&Home>) -> Result<Home, StoreError> {
-        let draft = Home(self.limbo(&record.id).into());
-        make_folder(&draft.0, false).map_err(failed("create", &draft.0))?;
-        let filled = self.fill(&draft, record, from);
-        if let Err(error) = filled {
-            // Best effort: what stays is swept at the next start.
-            let _ = tree::remove(&draft.0);
-            return Err(error);
-        }
+        let draft = Draft {
+            path: self.limbo(&record.id),
+        };
+        make_folder(&draft.path, false).map_err(failed("create", &draft.path))?;
+        self.fill(&Home(draft.path.as_path().into()), record, from)?;
         let home = self.root.join("sandboxes").join(record.id.as_str());
-        fs::rename(&draft.0, &home).map_err(failed("create", &home))?;
+        fs::rename(&draft.path, &home).map_err(failed("create", &home))?;
+        // From here on there is nothing in limbo to be removed.
+        drop(draft);
         let parent = self.root.join("sandboxes");
         sync(&parent).map_err(failed("sync", &parent))?;
         Ok(Home(home.into()))
@@ -188,8 +190,8 @@ impl Store {
         let (workspace, tmp) = (draft.workspace(), draft.tmp());
         match from {
             Some(from) => {
-                tree::copy(&from.workspace(), &workspace).map_err(failed("fill", &workspace))?;
-                tree::copy(&from.tmp(), &tmp).map_err(failed("fill", &tmp))?;
+                tree::copy(&from.workspace(), &workspace).map_err(StoreError::Copy)?;
+                tree::copy(&from.tmp(), &tmp).map_err(StoreError::Copy)?;
             }
             None => {
                 make_folder(&workspace, false).map_err(failed("create", &workspace))?;
@@ -204,7 +206,7 @@ impl Store {
         let draft = Draft {
             path: self.limbo(id),
         };
-        tree::copy(&home.workspace(), &draft.path).map_err(failed("copy to", &draft.path))?;
+        tree::copy(&home.workspace(), &draft.path).map_err(StoreError::Copy)?;
         Ok(draft)
     }
 
@@ -335,6 +337,15 @@ mod tests {
         drop(Store::open(state.path()).unwrap());
         fs::create_dir_all(state.path().join("limbo/a.0/deep")).unwrap();
         drop(Store::open(state.path()).unwrap());
+        assert_eq!(fs::read_dir(state.path().join("limbo")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn who_loses_a_name_leaves_nothing() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        store.create(&record("a"), None).unwrap();
+        assert!(store.create(&record("a"), None).is_err());
         assert_eq!(fs::read_dir(state.path().join("limbo")).unwrap().count(), 0);
     }
 

@@ -3,7 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -51,7 +51,11 @@ fn check_mode(path: &Path) -> Result<(), Failure> {
 fn make(path: &Path) -> io::Result<String> {
     let token = Token::make();
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        // The state folder, if it is there: nobody else is to look into it.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
     }
     let mut file = OpenOptions::new()
         .create_new(true)

@@ -102,7 +102,7 @@ impl From<CreateError> for Refusal {
             CreateError::Spec(SpecError::Forbidden(_)) => {
                 Self::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message)
             }
-            CreateError::Exists(_) | CreateError::Busy(_) => {
+            CreateError::Exists(_) | CreateError::Busy(_) | CreateError::Uncopyable(..) => {
                 Self::new(StatusCode::CONFLICT, "CONFLICT", message)
             }
             CreateError::Full(_) => Self::new(

@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,8 +18,10 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{Service, ServiceExt};
 
 /// Bytes of one request's head: a `mote-call` header of 16 KiB fits beside
@@ -46,7 +49,8 @@ pub struct ListenLimits {
     pub connections: usize,
     /// Time in which a request's head has to be there.
     pub head_time: Duration,
-    /// Time after which an HTTP/2 peer that does not answer is given up.
+    /// Time after which a peer is given up that takes nothing of what is sent
+    /// to it, or does not answer over HTTP/2.
     pub idle_time: Duration,
     /// Time in which requests have to end once the listener does.
     pub drain_time: Duration,
@@ -110,7 +114,8 @@ pub async fn serve<S, G: Send + 'static>(
         });
         let (server, watcher, open) = (server.clone(), graceful.watcher(), opened());
         tokio::spawn(async move {
-            let begun = tokio::time::timeout(limits.head_time, begin(stream)).await;
+            let begun =
+                tokio::time::timeout(limits.head_time, begin(stream, limits.idle_time)).await;
             if let Ok(Ok(stream)) = begun {
                 let io = TokioIo::new(stream);
                 let service = TowerToHyperService::new(service);
@@ -128,7 +133,10 @@ pub async fn serve<S, G: Send + 'static>(
 
 /// Waits for the bytes that tell HTTP/1.1 from HTTP/2, which hyper would wait
 /// for without end. The stream has them still.
-async fn begin(mut stream: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
+async fn begin(
+    mut stream: TcpStream,
+    time: Duration,
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
     let mut head = Vec::with_capacity(PREFACE.len());
     while head.len() < PREFACE.len() && PREFACE.starts_with(&head) {
         let missing = PREFACE.len() - head.len();
@@ -142,7 +150,73 @@ async fn begin(mut stream: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite 
         }
     }
     let (read, write) = stream.into_split();
+    let write = Impatient {
+        write,
+        time,
+        stalled: None,
+    };
     Ok(tokio::io::join(io::Cursor::new(head).chain(read), write))
+}
+
+/// Gives up a peer that takes nothing of what waits for it.
+struct Impatient {
+    write: OwnedWriteHalf,
+    time: Duration,
+    /// Runs while something waits.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Impatient {
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        tried: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if tried.is_ready() {
+            self.stalled = None;
+            return tried;
+        }
+        let time = self.time;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + time)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Impatient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let tried = Pin::new(&mut self.write).poll_write(context, bytes);
+        self.watch(context, tried)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let tried = Pin::new(&mut self.write).poll_write_vectored(context, pieces);
+        self.watch(context, tried)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.write.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tried = Pin::new(&mut self.write).poll_flush(context);
+        self.watch(context, tried)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tried = Pin::new(&mut self.write).poll_shutdown(context);
+        self.watch(context, tried)
+    }
 }
 
 type Accepted = (TcpStream, Connection, tokio::sync::OwnedSemaphorePermit);

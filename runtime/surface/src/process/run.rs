@@ -8,10 +8,10 @@ use super::status;
 use crate::proto::ExecuteResponse;
 use crate::{Event, Events};
 
-/// Most bytes of output in one response, of both streams together: sixteen
-/// times what clients take unless told otherwise. Past it the program is
-/// ended, for it would be our memory that it fills.
-const MAX_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
+/// Most bytes of output in one response, of both streams together: four times
+/// what clients take unless told otherwise. Past it the program is ended, for
+/// it would be our memory that it fills, for as long as the client likes.
+const MAX_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Collects a program's output until its exit.
 pub(super) async fn collect(mut events: Events) -> Result<(ExecuteResponse, Outcome), Status> {

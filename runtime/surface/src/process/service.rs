@@ -102,6 +102,7 @@ impl<B: Backend> ProcessService for Service<B> {
     ) -> Result<Response<()>, Status> {
         let (envelope, message) = Envelope::<B>::open(request)?;
         let control = find(&envelope, message.process_id)?;
+        let processes = &envelope.backend.state().processes;
         let failed = |what, error| Status::internal(format!("failed to {what} stdin: {error}"));
         let work = async {
             match message.payload {
@@ -110,6 +111,11 @@ impl<B: Backend> ProcessService for Service<B> {
                     ended.map_err(|error| failed("close", error))
                 }
                 Some(Payload::Input(bytes)) if !bytes.is_empty() => {
+                    let _room = processes.wait_with(bytes.len()).ok_or_else(|| {
+                        Status::resource_exhausted(
+                            "too much input waits to be read in this sandbox; write when some has been",
+                        )
+                    })?;
                     let written = control.write(bytes).await;
                     written.map_err(|error| failed("write", error))
                 }

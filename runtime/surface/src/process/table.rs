@@ -3,11 +3,30 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::{Control, Signal};
 
+/// KiB of input that may wait in one sandbox for programs that do not read:
+/// four of the largest requests.
+const INPUT_KIB: usize = 16 * 1024;
+
 /// The programs that run in one sandbox. A clone is a handle on the same.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Processes(Arc<Mutex<Table>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Processes {
+    table: Arc<Mutex<Table>>,
+    /// Room for input that waits.
+    input: Arc<Semaphore>,
+}
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self {
+            table: Arc::default(),
+            input: Arc::new(Semaphore::new(INPUT_KIB)),
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -56,6 +75,12 @@ impl Processes {
         self.lock().named.get(&number).cloned()
     }
 
+    /// Room for input until it has been read; `None` if too much waits.
+    pub(crate) fn wait_with(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes.div_ceil(1024)).ok()?;
+        Arc::clone(&self.input).try_acquire_many_owned(kib).ok()
+    }
+
     /// Ends all programs; their callers see them end.
     pub(crate) fn end_all(&self) {
         let running: Vec<_> = {
@@ -79,7 +104,7 @@ impl Processes {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         // Each change is one step: there is no half-made state to fear.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,6 +150,15 @@ mod tests {
         fn resize(&self, _size: TerminalSize) -> Result<(), NoTerminal> {
             Err(NoTerminal)
         }
+    }
+
+    #[test]
+    fn input_waits_up_to_the_bound() {
+        let processes = Processes::default();
+        let held = processes.wait_with(INPUT_KIB * 1024).unwrap();
+        assert!(processes.wait_with(1).is_none());
+        drop(held);
+        assert!(processes.wait_with(1).is_some());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod body;
 mod call;
 mod caller;
 pub mod contexts;
@@ -23,6 +24,7 @@ pub mod listen;
 mod multipart;
 mod metadata;
 mod output;
+mod patience;
 pub mod process;
 pub mod proto;
 pub mod rest;
@@ -34,6 +36,7 @@ mod testing;
 pub use backend::{
     Backend, Command, Control, NoTerminal, Running, Signal, StartError, TerminalSize, Unavailable,
 };
+pub use body::{BodyError, read_body};
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};
 pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
 pub use files::{

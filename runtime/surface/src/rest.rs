@@ -11,13 +11,14 @@
 //!
 //! Statuses, headers and bodies are those of the reference, which is built on
 //! Go's `net/http`. Beyond it are archives, `/openapi.json`, 408 for a body
-//! that keeps silent and 507 `RESOURCE_EXHAUSTED` for a full disk.
+//! that comes too slowly, 503 for too many archives at once and 507 `RESOURCE_EXHAUSTED` for a full disk.
 
-mod archive;
+pub(crate) mod archive;
 mod condition;
 pub(crate) mod content;
 mod files;
 mod info;
+mod outlet;
 mod range;
 pub(crate) mod reply;
 pub(crate) mod upload;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::contexts::Contexts;
 use crate::process::Processes;
+use crate::rest::archive::Archives;
 
 /// What the surfaces of one sandbox remember between requests. Small while
 /// nothing runs: a node holds one for each sandbox.
@@ -12,6 +13,7 @@ pub struct State {
     started: Instant,
     pub(crate) processes: Processes,
     pub(crate) contexts: Contexts,
+    pub(crate) archives: Archives,
 }
 
 impl Default for State {
@@ -20,6 +22,7 @@ impl Default for State {
             started: Instant::now(),
             processes: Processes::default(),
             contexts: Contexts::default(),
+            archives: Archives::default(),
         }
     }
 }

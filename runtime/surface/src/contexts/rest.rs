@@ -15,6 +15,7 @@ use super::call::{Call, Code, Raised};
 use super::table::Listed;
 use super::{Asked, LIFETIME, begin, seconds};
 use crate::backend::{Backend, StartError};
+use crate::body::read_body;
 use crate::caller::Caller;
 use crate::output::collect;
 use crate::rest::not_allowed;
@@ -120,7 +121,7 @@ async fn create<B: Backend>(
     body: Body,
 ) -> Result<Response, Refusal> {
     let name: ContextName = name.parse().map_err(invalid)?;
-    let body = read(body).await?;
+    let body = read_body(body, MAX_JSON_BYTES).await?;
     let settings = match body.is_empty() {
         true => Settings::default(),
         false => parse(&body)?,
@@ -165,7 +166,7 @@ async fn execute<B: Backend>(
     let Execute {
         code,
         timeout_seconds,
-    } = parse(&read(body).await?)?;
+    } = parse(&read_body(body, MAX_JSON_BYTES).await?)?;
     let mut asked = asked(&backend, &headers)?;
     if let Some(limit) = timeout_seconds {
         asked.limit = asked.limit.min(seconds("timeout_seconds", &limit.into())?);
@@ -217,15 +218,6 @@ fn caller_of(caller: Option<Extension<Caller>>) -> Caller {
 fn asked<B: Backend>(backend: &B, headers: &HeaderMap) -> Result<Asked, Refusal> {
     let options = call::options(headers).map_err(invalid)?;
     Ok(Asked::of(options, backend.deadline())?)
-}
-
-async fn read(body: Body) -> Result<axum::body::Bytes, Refusal> {
-    let body = axum::body::to_bytes(body, MAX_JSON_BYTES).await;
-    body.map_err(|error| {
-        invalid(format!(
-            "failed to read body of at most {MAX_JSON_BYTES} bytes: {error}"
-        ))
-    })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use futures_util::{StreamExt, stream};
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LAST_MODIFIED,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::condition::{Verdict, last_modified, weigh};
+use super::outlet::{Outlet, outlet};
 use super::range::{self, RangeError};
 use super::reply::text;
 use crate::files::Opened;
+use crate::patience::{PATIENCE, Patience};
 
 /// What a file is to HTTP: bytes of which we know nothing.
 const KIND: &str = "application/octet-stream";
@@ -28,8 +29,6 @@ const CHUNK_BYTES: u64 = 256 * 1024;
 /// Most bytes that are read before the answer begins, so that it leaves in
 /// one piece and without another thread.
 const SMALL_BYTES: u64 = 64 * 1024;
-/// How many chunks are read ahead of the network.
-const CHUNKS_AHEAD: usize = 2;
 
 /// Answers a GET, or a HEAD, of `opened`. Blocks on the disk if it is small.
 pub(crate) fn serve(head: bool, headers: &HeaderMap, opened: Opened) -> Response {
@@ -153,10 +152,22 @@ fn body(file: File, parts: Vec<Part>) -> Body {
     {
         return Body::from(bytes);
     }
-    let file = Arc::new(file);
-    let chunks = stream::iter(parts.into_iter().flat_map(Part::chunks));
-    let read = chunks.map(move |part| read_part(Arc::clone(&file), part));
-    Body::from_stream(read.buffered(CHUNKS_AHEAD))
+    let (outlet, body) = outlet(Patience::new(PATIENCE));
+    tokio::spawn(async move {
+        if let Err(error) = send(Arc::new(file), parts, outlet).await {
+            tracing::debug!(%error, "a file was broken off");
+        }
+    });
+    body
+}
+
+async fn send(file: Arc<File>, parts: Vec<Part>, mut outlet: Outlet) -> io::Result<()> {
+    for part in parts.into_iter().flat_map(Part::chunks) {
+        outlet
+            .put(read_part(Arc::clone(&file), part).await?)
+            .await?;
+    }
+    outlet.finish().await
 }
 
 async fn read_part(file: Arc<File>, part: Part) -> io::Result<Bytes> {
@@ -185,5 +196,24 @@ fn status(status: StatusCode) -> Response {
 fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_nobody_takes_is_closed() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(CHUNK_BYTES * 8).unwrap();
+        let file = Arc::new(file);
+        let (outlet, _unread) = outlet(Patience::new(Duration::from_millis(1)));
+        let parts = vec![Part::File(0..CHUNK_BYTES * 8)];
+        let error = send(Arc::clone(&file), parts, outlet).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(Arc::strong_count(&file), 1);
     }
 }

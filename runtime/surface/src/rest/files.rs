@@ -69,6 +69,10 @@ async fn read<B: Backend>(backend: &B, parts: &Parts) -> Result<Response, Refusa
     let packed = archive::asked(&parts.uri)?;
     let head = parts.method == Method::HEAD;
     let headers = parts.headers.clone();
+    let place = match packed && !head {
+        true => Some(archive::place(&backend.state().archives).await?),
+        false => None,
+    };
     let files = backend.files().await?;
     let reader = files.clone();
     let found = blocking(move || {
@@ -80,7 +84,7 @@ async fn read<B: Backend>(backend: &B, parts: &Parts) -> Result<Response, Refusa
     });
     match found.await? {
         Ok(response) => Ok(response),
-        Err(Found::Folder(folder)) => Ok(archive::send(head, files, folder).await),
+        Err(Found::Folder(folder)) => Ok(archive::send(place, files, folder)),
         Err(Found::File(_)) => Err(archive::no_folder()),
     }
 }
@@ -114,11 +118,12 @@ impl From<Listed> for Row {
 
 async fn write<B: Backend>(backend: &B, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let path = uri::file_path(&parts.uri)?;
-    let files = backend.files().await?;
     if archive::asked(&parts.uri)? {
-        archive::receive(files, path, body).await?;
+        let place = archive::place(&backend.state().archives).await?;
+        archive::receive(place, backend.files().await?, path, body).await?;
         return Ok(reply::no_content());
     }
+    let files = backend.files().await?;
     upload::put(files, path, &parts.uri, &parts.headers, body).await?;
     Ok(reply::no_content())
 }

@@ -7,13 +7,14 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::backend::Unavailable;
+use crate::body::BodyError;
 use crate::files::{FileError, PathError};
 
 /// What is wrong, as the body of every answer that is no success.
 #[derive(Debug, Serialize)]
 pub(crate) struct Refusal {
     #[serde(skip)]
-    pub(super) status: StatusCode,
+    pub(crate) status: StatusCode,
     code: &'static str,
     pub(crate) message: String,
 }
@@ -37,9 +38,9 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
     }
 
-    /// The caller sends, or takes, too slowly.
-    pub(super) fn idle() -> Self {
-        let message = "the request's body stopped coming; send it again";
+    /// The caller sends too slowly.
+    pub(crate) fn idle() -> Self {
+        let message = "the request's body came too slowly, or stopped; send it again";
         Self::new(StatusCode::REQUEST_TIMEOUT, "DEADLINE_EXCEEDED", message)
     }
 }
@@ -51,6 +52,15 @@ impl From<Unavailable> for Refusal {
             Unavailable::NotNow(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         };
         Self::new(status, code, unavailable.to_string())
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooSlow(_) => Self::idle(),
+            BodyError::TooLong(_) | BodyError::Broken(_) => Self::invalid(error.to_string()),
+        }
     }
 }
 
@@ -126,6 +136,13 @@ pub(super) fn no_content() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_that_is_too_slow_is_408() {
+        let refused = Refusal::from(BodyError::TooSlow(std::time::Duration::from_secs(1)));
+        let told = (refused.status, refused.code);
+        assert_eq!(told, (StatusCode::REQUEST_TIMEOUT, "DEADLINE_EXCEEDED"));
+    }
 
     #[tokio::test]
     async fn json_is_as_go_writes_it() {

@@ -1,19 +1,15 @@
 //! A request's body as a file.
 
-use std::time::Duration;
-
 use axum::body::{Body, Bytes};
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use http::{HeaderMap, Uri};
 
 use super::reply::Refusal;
 use super::uri::query;
 use crate::files::{FileError, Files, Upload};
 use crate::multipart::{Form, FormError, Part};
+use crate::patience::{PATIENCE, Patience, TooSlow};
 
-/// How long a body may keep silent. A caller that has gone without a word
-/// would hold its file for ever.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// Bytes that are gathered before they are written at once, so that passing
 /// them to another thread costs little.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -31,15 +27,16 @@ pub(super) async fn put(
     let mode = mode(uri)?;
     let (checked, asked) = (files.clone(), path.clone());
     blocking(move || checked.vacant(&asked)).await?;
+    let mut patience = Patience::new(PATIENCE);
     match Form::of(headers, body).map_err(invalid)? {
         Ok(form) => {
-            let part = file_part(form).await?;
+            let part = file_part(form, &mut patience).await?;
             let upload = blocking(move || files.upload(&path, mode)).await?;
-            write(upload, part, IDLE).await
+            write(upload, part, patience).await
         }
         Err(body) => {
             let upload = blocking(move || files.upload(&path, mode)).await?;
-            write(upload, body.into_data_stream(), IDLE).await
+            write(upload, body.into_data_stream(), patience).await
         }
     }
 }
@@ -65,10 +62,9 @@ fn mode(uri: &Uri) -> Result<u32, Refusal> {
 }
 
 /// Reads up to the part named `file`.
-async fn file_part(mut form: Form) -> Result<Part, Refusal> {
+async fn file_part(mut form: Form, patience: &mut Patience) -> Result<Part, Refusal> {
     loop {
-        let next = tokio::time::timeout(IDLE, form.next()).await;
-        let part = next.map_err(|_| Refusal::idle())?.map_err(invalid)?;
+        let part = patience.wait(form.next()).await?.map_err(invalid)?;
         let Some(mut part) = part else {
             let message = "multipart body is missing the required \"file\" part";
             return Err(Refusal::invalid(message));
@@ -76,23 +72,23 @@ async fn file_part(mut form: Form) -> Result<Part, Refusal> {
         if part.name() == Some("file") {
             return Ok(part);
         }
-        while let Some(skipped) = next_of(&mut part, IDLE).await? {
+        while let Some(skipped) = patience.next(&mut part).await? {
             skipped.map_err(invalid)?;
         }
     }
 }
 
-/// Writes all of `body`; fails if it keeps silent for `idle`.
+/// Writes all of `body`; fails if it is too slow.
 pub(crate) async fn write<E: std::fmt::Display>(
     mut upload: Upload,
-    mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-    idle: Duration,
+    mut body: impl Stream<Item = Result<Bytes, E>> + Unpin + Send,
+    mut patience: Patience,
 ) -> Result<(), Refusal> {
     loop {
         let mut batch = Vec::new();
         let mut gathered = 0;
         while gathered < BATCH_BYTES {
-            let Some(bytes) = next_of(&mut body, idle).await? else {
+            let Some(bytes) = patience.next(&mut body).await? else {
                 break;
             };
             let bytes = bytes.map_err(|error| broken(&error))?;
@@ -110,13 +106,10 @@ pub(crate) async fn write<E: std::fmt::Display>(
     }
 }
 
-/// The next of `stream`, unless it keeps silent for `idle`.
-pub(crate) async fn next_of<T>(
-    stream: &mut (impl Stream<Item = T> + Unpin),
-    idle: Duration,
-) -> Result<Option<T>, Refusal> {
-    let next = tokio::time::timeout(idle, stream.next()).await;
-    next.map_err(|_| Refusal::idle())
+impl From<TooSlow> for Refusal {
+    fn from(TooSlow: TooSlow) -> Self {
+        Self::idle()
+    }
 }
 
 fn invalid(error: FormError) -> Refusal {
@@ -131,8 +124,9 @@ fn broken(error: &impl std::fmt::Display) -> Refusal {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::time::Duration;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt, stream};
 
     use super::*;
     use crate::testing::{Account, TestBackend};
@@ -140,7 +134,7 @@ mod tests {
     type Chunk = Result<Bytes, Infallible>;
 
     /// One chunk, and then silence.
-    fn stalled() -> impl Stream<Item = Chunk> + Unpin {
+    fn stalled() -> impl Stream<Item = Chunk> + Unpin + Send {
         let chunk = Bytes::from(vec![b'x'; BATCH_BYTES]);
         stream::iter([Ok(chunk)]).chain(stream::pending())
     }
@@ -154,7 +148,7 @@ mod tests {
         let account = Account::new(1 << 20, 10);
         let backend = TestBackend::with_quota(account.clone());
         let upload = backend.raw_files().upload("f", MODE).unwrap();
-        let error = write(upload, stalled(), Duration::from_millis(1)).await;
+        let error = write(upload, stalled(), Patience::new(Duration::from_millis(1))).await;
         assert_eq!(error.unwrap_err().status, http::StatusCode::REQUEST_TIMEOUT);
         assert_eq!((account.used(), entries(&backend)), ((0, 0), 0));
     }
@@ -170,7 +164,7 @@ mod tests {
             std::future::pending().await
         });
         let body = stalled().take(1).chain(silent);
-        let mut writing = Box::pin(write(upload, Box::pin(body), IDLE));
+        let mut writing = Box::pin(write(upload, Box::pin(body), Patience::new(PATIENCE)));
         tokio::select! {
             _ = &mut writing => panic!("the body did not end"),
             _ = reached => {}
@@ -186,7 +180,7 @@ mod tests {
         std::fs::write(backend.path().join("f"), "old").unwrap();
         let upload = backend.raw_files().upload("f", MODE).unwrap();
         let body = stream::iter([Ok(Bytes::from("new")), Err("gone")]);
-        assert!(write(upload, body, IDLE).await.is_err());
+        assert!(write(upload, body, Patience::new(PATIENCE)).await.is_err());
         assert_eq!(std::fs::read(backend.path().join("f")).unwrap(), b"old");
         assert_eq!(entries(&backend), 1);
     }

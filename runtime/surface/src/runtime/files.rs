@@ -17,8 +17,9 @@ use super::refusal::{Fault, Refusal};
 use crate::backend::Backend;
 use crate::files::{FileError, Files, Found, Listed, PathError};
 use crate::multipart::{Form, Part};
+use crate::patience::{PATIENCE, Patience};
 use crate::rest::content;
-use crate::rest::upload::{IDLE, next_of, write};
+use crate::rest::upload::write;
 
 /// Permission bits of an uploaded file.
 const MODE: u32 = 0o644;
@@ -58,25 +59,28 @@ pub(super) async fn upload<B: Backend>(
     let form = Form::of(&headers, body)
         .map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "Missing boundary in multipart."))?
         .map_err(|_| no_file())?;
-    let (part, name) = file_part(form).await?;
+    let mut patience = Patience::new(PATIENCE);
+    let (part, name) = file_part(form, &mut patience).await?;
     let path = below(&name);
     let upload = blocking(move || files.upload(&path, MODE)).await;
     let upload = upload?.map_err(|error| match denied(&error) {
         true => access_denied(),
         false => upload_failed(&error),
     })?;
-    let written = write(upload, part, IDLE).await;
-    written.map_err(|refusal| upload_failed(&refusal.message))?;
+    let written = write(upload, part, patience).await;
+    written.map_err(|refusal| match refusal.status {
+        StatusCode::REQUEST_TIMEOUT => Refusal::idle(),
+        _ => upload_failed(&refusal.message),
+    })?;
     let text = format!("File '{name}' uploaded successfully.");
     Ok(answer(StatusCode::OK, &json!({ "message": text })))
 }
 
 /// The part named `file`, and its file name.
-async fn file_part(mut form: Form) -> Result<(Part, String), Refusal> {
+async fn file_part(mut form: Form, patience: &mut Patience) -> Result<(Part, String), Refusal> {
     const BROKEN: Refusal = Refusal::Status(StatusCode::BAD_REQUEST, "Invalid multipart data.");
     loop {
-        let next = tokio::time::timeout(IDLE, form.next()).await;
-        let next = next.map_err(|_| Refusal::idle())?.map_err(|_| BROKEN)?;
+        let next = patience.wait(form.next()).await?.map_err(|_| BROKEN)?;
         let mut part = next.ok_or_else(no_file)?;
         let name = part.file_name().map(str::to_owned);
         match name {
@@ -87,10 +91,7 @@ async fn file_part(mut form: Form) -> Result<(Part, String), Refusal> {
             }
             _ => {}
         }
-        while let Some(skipped) = next_of(&mut part, IDLE)
-            .await
-            .map_err(|_| Refusal::idle())?
-        {
+        while let Some(skipped) = patience.next(&mut part).await? {
             skipped.map_err(|_| BROKEN)?;
         }
     }

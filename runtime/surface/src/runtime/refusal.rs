@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{answer, detail};
 use crate::backend::Unavailable;
+use crate::patience::TooSlow;
 
 /// A request that is refused before anything is done.
 #[derive(Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The body keeps silent.
+    /// The body comes too slowly.
     pub(super) fn idle() -> Self {
         Self::Status(StatusCode::REQUEST_TIMEOUT, "Request Timeout")
     }
@@ -70,6 +71,12 @@ impl From<Fault> for Refusal {
 impl From<Unavailable> for Refusal {
     fn from(error: Unavailable) -> Self {
         Self::Unavailable(error)
+    }
+}
+
+impl From<TooSlow> for Refusal {
+    fn from(TooSlow: TooSlow) -> Self {
+        Self::idle()
     }
 }
 

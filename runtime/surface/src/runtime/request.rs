@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::refusal::{Fault, Refusal};
+use crate::body::{BodyError, read_body};
 
 /// Longest JSON body, in bytes: no system takes longer arguments by default.
 const MAX_JSON_BYTES: usize = 1024 * 1024;
@@ -21,9 +22,7 @@ pub(super) struct Execute {
 impl Execute {
     /// Reads a request's body.
     pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, Refusal> {
-        let body = axum::body::to_bytes(body, MAX_JSON_BYTES)
-            .await
-            .map_err(|error| unread(&error))?;
+        let body = read_body(body, MAX_JSON_BYTES).await?;
         Self::parse(&document(headers, &body)?)
     }
 
@@ -62,14 +61,15 @@ const UNREADABLE: Refusal = Refusal::Status(
     "There was an error parsing the body",
 );
 
-fn unread(error: &axum::Error) -> Refusal {
-    use std::error::Error;
-    let too_long = error
-        .source()
-        .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-    match too_long {
-        true => Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large"),
-        false => UNREADABLE,
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong(_) => {
+                Self::Status(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large")
+            }
+            BodyError::TooSlow(_) => Self::idle(),
+            BodyError::Broken(_) => UNREADABLE,
+        }
     }
 }
 
@@ -248,6 +248,13 @@ mod tests {
             more,
             Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, _))
         ));
+    }
+
+    #[test]
+    fn a_body_that_is_too_slow_is_told_as_fastapi_tells_it() {
+        let refused = Refusal::from(BodyError::TooSlow(Duration::from_secs(1)));
+        let told = Refusal::Status(StatusCode::REQUEST_TIMEOUT, "Request Timeout");
+        assert_eq!(refused, told);
     }
 
     #[tokio::test]

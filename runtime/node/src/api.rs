@@ -5,14 +5,14 @@ mod refusal;
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use http::{StatusCode, header};
 use mote_api::{Sandbox as Told, SandboxId, SandboxSpec};
-use mote_surface::Caller;
+use mote_surface::{Caller, read_body};
 use serde_json::json;
 
 use crate::audit::Action;
@@ -40,7 +40,6 @@ pub(crate) fn router(node: Node) -> Router {
         .route("/openapi.json", get(openapi))
         .fallback(refusal::no_route)
         .method_not_allowed_fallback(refusal::no_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(node)
 }
 
@@ -60,12 +59,13 @@ fn told(sandbox: &Sandbox) -> Answer<Json<Told>> {
 }
 
 /// What a body asks for; an empty one asks for nothing in particular.
-fn spec(body: &Bytes) -> Answer<SandboxSpec> {
+async fn spec(body: Body) -> Answer<SandboxSpec> {
+    let body = read_body(body, MAX_BODY_BYTES).await?;
     if body.is_empty() {
         return Ok(SandboxSpec::default());
     }
     // By way of a map: a list of values would do for the type as well.
-    let map = serde_json::from_slice::<serde_json::Map<_, _>>(body);
+    let map = serde_json::from_slice::<serde_json::Map<_, _>>(&body);
     let spec = map.and_then(|map| serde_json::from_value(map.into()));
     spec.map_err(|error| {
         Refusal::invalid(format!(
@@ -77,9 +77,9 @@ fn spec(body: &Bytes) -> Answer<SandboxSpec> {
 async fn create(
     State(node): State<Node>,
     Extension(caller): Extension<Caller>,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Answer<Response> {
-    let told = node.create(spec(&body?)?, &caller).await?;
+    let told = node.create(spec(body).await?, &caller).await?;
     Ok(created(told))
 }
 
@@ -87,10 +87,10 @@ async fn fork(
     State(node): State<Node>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Answer<Response> {
     let from = find(&node, &id)?;
-    let told = node.fork(&from, spec(&body?)?, &caller).await?;
+    let told = node.fork(&from, spec(body).await?, &caller).await?;
     Ok(created(told))
 }
 

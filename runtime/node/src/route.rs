@@ -113,6 +113,13 @@ pub(crate) fn guess(headers: &HeaderMap, uri: &Uri) -> Surface {
     }
 }
 
+/// What a path came with before it was `path`; empty if it is the same.
+pub(crate) fn prefix(uri: &Uri, path: &PathAndQuery) -> String {
+    let whole = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let prefix = whole.strip_suffix(path.as_str());
+    prefix.unwrap_or_default().to_owned()
+}
+
 fn by_path(uri: &Uri) -> Option<Route> {
     let rest = uri.path().strip_prefix("/v1/sandboxes/")?;
     let (id, rest) = rest.split_once('/')?;
@@ -194,11 +201,8 @@ mod tests {
 
     #[test]
     fn a_path_names_the_sandbox_and_loses_its_prefix() {
-        let path = at(
-            "localhost",
-            &[],
-            "/v1/sandboxes/a/rest/v1/files/b%2Fc?mode=0600",
-        );
+        let whole = "/v1/sandboxes/a/rest/v1/files/b%2Fc?mode=0600";
+        let path = at("localhost", &[], whole);
         let Ok(Route::Sandbox(id, Surface::Rest, Some(path))) = path else {
             panic!("{path:?}")
         };
@@ -206,6 +210,8 @@ mod tests {
             (id.as_str(), path.as_str()),
             ("a", "/v1/files/b%2Fc?mode=0600")
         );
+        let prefix = prefix(&whole.parse().unwrap(), &path);
+        assert_eq!(prefix, "/v1/sandboxes/a/rest");
         for own in [
             "/v1/sandboxes",
             "/v1/sandboxes/a",

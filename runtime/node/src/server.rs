@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
+use http::header::LOCATION;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use mote_api::SandboxId;
@@ -131,11 +132,14 @@ impl Server {
                 let own = self.0.own.clone().oneshot(request);
                 own.await.unwrap_or_else(|never| match never {})
             }
-            Ok(Route::Sandbox(id, surface, path)) => {
-                if let Some(path) = path {
-                    put_path(request.uri_mut(), path);
-                }
+            Ok(Route::Sandbox(id, surface, None)) => {
                 self.speak(&id, surface, caller, request).await
+            }
+            Ok(Route::Sandbox(id, surface, Some(path))) => {
+                let prefix = route::prefix(request.uri(), &path);
+                put_path(request.uri_mut(), path);
+                let response = self.speak(&id, surface, caller, request).await;
+                below(&prefix, response)
             }
             Err(lost) => {
                 self.refuse(&caller.who, None, surface, metrics::Refused::Malformed);
@@ -267,6 +271,17 @@ fn put_path(uri: &mut Uri, path: http::uri::PathAndQuery) {
     *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
+/// Puts the prefix that a request's path lost before the path it is sent to.
+fn below(prefix: &str, mut response: Response<Body>) -> Response<Body> {
+    if let Some(to) = response.headers_mut().get_mut(LOCATION)
+        && to.as_bytes().starts_with(b"/")
+        && let Ok(whole) = [prefix.as_bytes(), to.as_bytes()].concat().try_into()
+    {
+        *to = whole;
+    }
+    response
+}
+
 fn denied(surface: Surface, reason: metrics::Refused, text: &str) -> Response<Body> {
     let (status, code) = match reason {
         metrics::Refused::Unauthorized => (StatusCode::UNAUTHORIZED, tonic::Code::Unauthenticated),
@@ -309,5 +324,25 @@ impl Service<Request<Incoming>> for Doorway {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let Self(server, door) = self.clone();
         Box::pin(async move { Ok(server.answer(door, request).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_keeps_the_prefix_of_its_request() {
+        for (to, told) in [
+            ("/v1/files/", "/v1/sandboxes/a/rest/v1/files/"),
+            ("http://elsewhere/", "http://elsewhere/"),
+        ] {
+            let response = Response::builder().header(LOCATION, to);
+            let response = below(
+                "/v1/sandboxes/a/rest",
+                response.body(Body::empty()).unwrap(),
+            );
+            assert_eq!(response.headers()[LOCATION], told);
+        }
     }
 }

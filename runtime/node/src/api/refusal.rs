@@ -1,12 +1,11 @@
 //! What the node's own REST interface answers where it does not do what was
 //! asked: a code and a sentence.
 
-use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use mote_api::SandboxId;
-use mote_surface::Unavailable;
+use mote_surface::{BodyError, Unavailable};
 use serde::Serialize;
 
 use crate::node::{CreateError, SpecError};
@@ -76,9 +75,14 @@ pub(crate) async fn no_method() -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "INVALID_ARGUMENT", message)
 }
 
-impl From<BytesRejection> for Refusal {
-    fn from(error: BytesRejection) -> Self {
-        Self::new(error.status(), "INVALID_ARGUMENT", error.body_text())
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let (status, code) = match error {
+            BodyError::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_ARGUMENT"),
+            BodyError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "DEADLINE_EXCEEDED"),
+            BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "INVALID_ARGUMENT"),
+        };
+        Self::new(status, code, error.to_string())
     }
 }
 

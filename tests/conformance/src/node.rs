@@ -42,17 +42,20 @@ impl Node {
     }
 
     /// Starts one on a state folder, with more flags, and waits until it
-    /// listens.
+    /// listens: on a port of 127.0.0.1, unless the flags say where.
     pub fn start_on(state: &Path, flags: &[&str]) -> Self {
         Self::spawn(&mut Command::new("sh"), state, flags)
     }
 
     fn spawn(command: &mut Command, state: &Path, flags: &[&str]) -> Self {
+        let own = ["--listen", "127.0.0.1:0"];
+        let listen: &[&str] = if flags.contains(&own[0]) { &[] } else { &own };
         command
             .args(["-c", KEEPER, "keeper"])
             .arg(binary("mote"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--state"])
+            .args(["serve", "--state"])
             .arg(state)
+            .args(listen)
             .args(flags)
             .env("RUST_LOG", "warn");
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -81,6 +84,16 @@ impl Node {
             .args(["-c", "kill -9 \"$1\"", "kill", &self.pid])
             .status();
         assert!(killed.unwrap().success());
+    }
+
+    /// Ends it as whoever stops a service does, and waits for its end.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// Address and port.
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// Its own REST interface.

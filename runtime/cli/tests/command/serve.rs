@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use crate::harness::{Output, finish, mote, output, shared_cache, warm_cache};
 
 /// A server of its own, which ends with the test.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     state: TempDir,
 }
 
 impl Served {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(&[])
     }
 

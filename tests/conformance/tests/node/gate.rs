@@ -90,3 +90,22 @@ fn a_call_too_many_waits_and_is_served() {
         assert_eq!(served.ok(), "served\n");
     });
 }
+
+#[test]
+fn callers_that_do_not_listen_hold_no_place() {
+    run(async {
+        let own = Own::start(&[]);
+        let target = own.made("a", json!({})).await;
+        let mut deaf = Vec::new();
+        for _ in 0..AT_ONCE {
+            // More than a connection takes by itself, and less than it takes
+            // to make the program wait.
+            deaf.push(target.start_sh("seq 40000").await);
+        }
+        let begun = Instant::now();
+        assert_eq!(target.sh("echo served").await.ok(), "served\n");
+        assert!(begun.elapsed() < MOMENT, "{:?}", begun.elapsed());
+        let heard = deaf.pop().unwrap().end().await.ok();
+        assert_eq!(heard.lines().count(), 40_000);
+    });
+}

@@ -9,6 +9,7 @@
 
 mod addressing;
 mod auth;
+mod bodies;
 mod events;
 mod folders;
 mod gate;
@@ -18,3 +19,4 @@ mod observed;
 mod options;
 mod own;
 mod quota;
+mod restart;

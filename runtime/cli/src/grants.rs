@@ -54,6 +54,10 @@ fn current_folder() -> Grant {
 fn preopen(flag: &str, text: &OsStr, access: Access) -> Result<Grant, String> {
     let wrong = |why: String| format!("{flag} {}: {why}", text.display());
     let (host, guest) = folder(flag, text)?;
+    // Links that the person named are followed now, and none later.
+    let host = host
+        .canonicalize()
+        .map_err(|error| wrong(paths::reason(&error)))?;
     match host.metadata() {
         Ok(meta) if meta.is_dir() => Ok(Grant::Preopen(Preopen {
             guest: guest.unwrap_or_else(GuestPath::workspace),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use mote_api::{Clock, GrantError, Grants, GuestPath, Preopen, Random};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use wasmtime_wasi::{HostWallClock, WasiCtx};
 
 use crate::error::OpenError;
@@ -21,21 +23,42 @@ use crate::files::OpenDir;
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
 /// Opens a granted directory, once; guests get handles below it and never its
-/// path.
+/// path. No link is followed on the way: a guest that may write above it could
+/// have put one there since the grant was checked.
 pub(crate) fn open(preopen: &Preopen) -> Result<OpenDir, OpenError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir: OwnedFd = rustix::fs::open(&preopen.host, flags, Mode::empty()).map_err(|errno| {
-        OpenError::Preopen {
-            host: preopen.host.clone(),
-            guest: preopen.guest.to_string(),
-            source: errno.into(),
-        }
+    let dir = open_without_links(&preopen.host).map_err(|errno| OpenError::Preopen {
+        host: preopen.host.clone(),
+        guest: preopen.guest.to_string(),
+        source: errno.into(),
     })?;
     Ok(OpenDir::new(
         preopen.guest.clone(),
         File::from(dir),
         preopen.access,
     ))
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+#[cfg(target_os = "linux")]
+fn open_without_links(path: &Path) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{CWD, ResolveFlags, openat2};
+    openat2(
+        CWD,
+        path,
+        DIRECTORY,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS,
+    )
+}
+
+#[cfg(target_vendor = "apple")]
+fn open_without_links(path: &Path) -> Result<OwnedFd, Errno> {
+    // `O_NOFOLLOW_ANY` of <fcntl.h>.
+    let no_links = OFlags::from_bits_retain(0x2000_0000);
+    rustix::fs::open(path, DIRECTORY | no_links, Mode::empty())
 }
 
 /// The directories of `dirs` at these guest paths.
@@ -102,13 +125,32 @@ mod tests {
     use mote_api::Access;
 
     #[test]
+    fn no_link_is_followed_to_a_granted_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a", root.join("link")).unwrap();
+        let opens = |path: &str| {
+            super::open(&Preopen {
+                guest: "/d".parse().unwrap(),
+                host: root.join(path),
+                access: Access::ReadOnly,
+            })
+            .is_ok()
+        };
+        assert!(opens("a/b"));
+        assert!(!opens("link") && !opens("link/b"));
+    }
+
+    #[test]
     fn attenuation_only_takes_away() {
         let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
         let open = |guest: &str| {
             let guest = guest.parse().unwrap();
             super::open(&Preopen {
                 guest,
-                host: folder.path().into(),
+                host: folder.clone(),
                 access: Access::ReadOnly,
             })
             .unwrap()

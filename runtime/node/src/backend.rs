@@ -108,7 +108,6 @@ impl Quota for Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.sandbox.note_disk();
         self.sandbox.touch();
     }
 }

@@ -8,7 +8,6 @@
 mod streams;
 mod transaction;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -32,6 +31,8 @@ use transaction::Transaction;
 /// one runs, it is better told at once.
 const TRANSACTION_WAIT: Duration = Duration::from_secs(2);
 
+/// How long a caller may take to hear how its program ended.
+const TELL_TIME: Duration = Duration::from_secs(60);
 /// What to do after a call that ended with its sandbox.
 const ENDED_HINT: &str =
     "The sandbox was suspended or deleted while the program ran; resume it, or create another.";
@@ -301,6 +302,13 @@ impl Counted {
     }
 }
 
+impl Counted {
+    /// It ended like this.
+    fn end(mut self, outcome: &Outcome) {
+        self.outcome = Some(outcome.clone());
+    }
+}
+
 impl Drop for Counted {
     fn drop(&mut self) {
         // The time first: who sees that nothing runs sees when it ended.
@@ -319,13 +327,14 @@ struct Call {
 }
 
 impl Call {
-    async fn run(self, launched: Launched, hold: Hold, observed: Observed, mut counted: Counted) {
+    async fn run(self, launched: Launched, hold: Hold, observed: Observed, counted: Counted) {
         let ended = launched.run_until(self.stopped()).await;
         let mut outcome = match ended {
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = with_causes(&error);
                 tracing::error!(sandbox = %self.sandbox.id, error, "a call failed");
+                self.settle(hold, None).await;
                 // The events break off, which surfaces tell as our fault.
                 return observed.reject(&StartError::Host);
             }
@@ -334,36 +343,41 @@ impl Call {
             outcome.end = End::Evicted;
             outcome.hint = Some(ENDED_HINT.to_owned());
         }
-        self.settle(hold, &mut outcome).await;
-        self.tell(&outcome).await;
+        self.settle(hold, Some(&mut outcome)).await;
+        // Others may come in, whether or not this caller listens.
+        counted.end(&outcome);
         self.sandbox
             .shared
             .feed
             .tell(&self.sandbox.id, SandboxEventKind::Called, None);
-        self.log.write(&self.sandbox.home.log(), &outcome);
         observed.finish(&outcome);
-        counted.outcome = Some(outcome);
+        self.log.write(&self.sandbox.home.log(), &outcome);
+        // Who takes nothing for so long has as good as gone.
+        let _ = tokio::time::timeout(TELL_TIME, self.tell(&outcome)).await;
     }
 
     /// Completes when the program is to be ended.
-    fn stopped(&self) -> impl Future<Output = ()> + '_ {
-        async {
-            tokio::select! {
-                () = self.sender.closed() => {}
-                () = self.ending.cancelled() => {}
-                () = self.reach.signalled() => {}
-            }
+    async fn stopped(&self) {
+        tokio::select! {
+            () = self.sender.closed() => {}
+            () = self.ending.cancelled() => {}
+            () = self.reach.signalled() => {}
         }
     }
 
     /// Lets others in, after the changes of a transaction are in their place
     /// or gone.
-    async fn settle(&self, hold: Hold, outcome: &mut Outcome) {
-        if let Hold::Alone(transaction, gate) = hold {
-            let commit = outcome.end == End::Exited { code: 0 };
-            outcome.transaction = transaction.end(&self.sandbox, commit).await;
-            drop(gate);
+    async fn settle(&self, hold: Hold, outcome: Option<&mut Outcome>) {
+        let Hold::Alone(transaction, gate) = hold else {
+            return;
+        };
+        let well = |outcome: &Outcome| outcome.end == End::Exited { code: 0 };
+        let commit = outcome.as_deref().is_some_and(well);
+        let told = transaction.end(&self.sandbox, commit).await;
+        if let Some(outcome) = outcome {
+            outcome.transaction = told;
         }
+        drop(gate);
     }
 
     /// The last words: why it ended, where its status does not say, and how.

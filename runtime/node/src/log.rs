@@ -23,12 +23,16 @@ pub(crate) struct LogLine {
     at: String,
     who: String,
     argv: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit_code: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wall_us: Option<u64>,
+}
+
+/// The same once the call has ended.
+#[derive(Debug, Serialize)]
+struct Ended<'a> {
+    #[serde(flatten)]
+    call: &'a LogLine,
+    exit_code: u8,
+    reason: &'static str,
+    wall_us: u64,
 }
 
 impl LogLine {
@@ -48,23 +52,25 @@ impl LogLine {
             at: Timestamp::now().to_string(),
             who: command.caller.who.clone(),
             argv: argv.collect(),
-            exit_code: None,
-            reason: None,
-            wall_us: None,
         }
     }
 
     /// Adds it to the log at `path`. A log that cannot be written, as that of
     /// a deleted sandbox, stops no call.
-    pub(crate) fn write(mut self, path: &Path, outcome: &Outcome) {
-        self.exit_code = Some(outcome.exit_code);
-        self.reason = Some(outcome.end.reason());
-        self.wall_us = u64::try_from(outcome.usage.wall.as_micros()).ok();
-        if let Err(error) = self.append(path) {
+    pub(crate) fn write(&self, path: &Path, outcome: &Outcome) {
+        let line = Ended {
+            call: self,
+            exit_code: outcome.exit_code,
+            reason: outcome.end.reason(),
+            wall_us: u64::try_from(outcome.usage.wall.as_micros()).unwrap_or(u64::MAX),
+        };
+        if let Err(error) = line.append(path) {
             tracing::debug!(path = %path.display(), %error, "failed to log a call");
         }
     }
+}
 
+impl Ended<'_> {
     fn append(&self, path: &Path) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');

@@ -2,10 +2,10 @@
 
 mod admission;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -49,8 +49,15 @@ pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) config: NodeConfig,
     admission: Admission,
-    sandboxes: RwLock<HashMap<SandboxId, Arc<Sandbox>>>,
+    sandboxes: Mutex<Sandboxes>,
     pub(crate) addresses: Addresses,
+}
+
+#[derive(Default)]
+struct Sandboxes {
+    there: HashMap<SandboxId, Arc<Sandbox>>,
+    /// Names of those that are being made.
+    making: HashSet<SandboxId>,
 }
 
 /// A node cannot start.
@@ -136,7 +143,10 @@ impl Node {
             (sandbox.id.clone(), Arc::new(sandbox))
         });
         Ok(Self(Arc::new(Inner {
-            sandboxes: RwLock::new(sandboxes.collect()),
+            sandboxes: Mutex::new(Sandboxes {
+                there: sandboxes.collect(),
+                making: HashSet::new(),
+            }),
             admission,
             addresses,
             shared,
@@ -146,18 +156,18 @@ impl Node {
 
     /// The sandbox of this name.
     pub(crate) fn find(&self, id: &SandboxId) -> Option<Arc<Sandbox>> {
-        let sandboxes = self.0.sandboxes.read();
-        sandboxes
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()
+        self.sandboxes().there.get(id).cloned()
+    }
+
+    fn sandboxes(&self) -> MutexGuard<'_, Sandboxes> {
+        // Each critical section leaves the two consistent.
+        let sandboxes = self.0.sandboxes.lock();
+        sandboxes.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All sandboxes, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Sandbox>> {
-        let sandboxes = self.0.sandboxes.read();
-        let sandboxes = sandboxes.unwrap_or_else(PoisonError::into_inner);
-        sandboxes.values().cloned().collect()
+        self.sandboxes().there.values().cloned().collect()
     }
 
     /// Makes a sandbox. As all that changes what there is, it is done to its end
@@ -210,15 +220,9 @@ impl Node {
     ) -> Result<Told, CreateError> {
         let terms = self.0.admission.check(spec)?;
         let id = terms.id.clone();
-        let address = self.reserve(&id)?;
-        let record = Record::new(terms, address, Timestamp::now());
-        let made = self.place(record, from).await;
-        if made.is_err()
-            && let Some(address) = address
-        {
-            self.0.addresses.free(address, &id);
-        }
-        let sandbox = made?;
+        let reserved = self.reserve(&id)?;
+        let record = Record::new(terms, reserved.address, Timestamp::now());
+        let sandbox = self.place(record, from, reserved).await?;
         let action = if from.is_some() {
             Action::Fork
         } else {
@@ -234,20 +238,26 @@ impl Node {
         })
     }
 
-    /// Room, and an address, for a sandbox of this name.
-    fn reserve(&self, id: &SandboxId) -> Result<Option<IpAddr>, CreateError> {
-        let sandboxes = self.0.sandboxes.read();
-        let sandboxes = sandboxes.unwrap_or_else(PoisonError::into_inner);
-        if sandboxes.contains_key(id) {
+    /// Room, and the name, for a sandbox that is being made.
+    fn reserve(&self, id: &SandboxId) -> Result<Reserved, CreateError> {
+        let most = self.0.config.sandboxes;
+        let mut sandboxes = self.sandboxes();
+        if sandboxes.there.contains_key(id) || sandboxes.making.contains(id) {
             return Err(CreateError::Exists(id.clone()));
         }
-        let most = self.0.config.sandboxes;
-        if sandboxes.len() >= most {
+        if sandboxes.there.len() + sandboxes.making.len() >= most {
             return Err(CreateError::Full(format!(
                 "{most} sandboxes are there, which is the most here; delete some"
             )));
         }
-        self.0.addresses.give(id).map_err(CreateError::Full)
+        let address = self.0.addresses.give(id).map_err(CreateError::Full)?;
+        sandboxes.making.insert(id.clone());
+        Ok(Reserved {
+            node: self.clone(),
+            id: id.clone(),
+            address,
+            kept: false,
+        })
     }
 
     /// Puts a sandbox on disk and among the others.
@@ -255,32 +265,25 @@ impl Node {
         &self,
         record: Record,
         from: Option<&Arc<Sandbox>>,
+        reserved: Reserved,
     ) -> Result<Arc<Sandbox>, CreateError> {
         let shared = Arc::clone(&self.0.shared);
         let source: Option<Home> = from.map(|from| from.home.clone());
         let kept = record.clone();
         let created =
             tokio::task::spawn_blocking(move || shared.store.create(&kept, source.as_ref()));
-        let home = created.await.map_err(|_| interrupted())?.map_err(|error| {
-            match error {
-                // By another request, in the meantime.
-                StoreError::File { ref source, .. } if is_taken(source) => {
-                    CreateError::Exists(record.id.clone())
-                }
+        let home = created
+            .await
+            .map_err(|_| interrupted())?
+            .map_err(|error| match error {
                 StoreError::Copy(source) => {
                     let from = from.map_or_else(|| record.id.clone(), |from| from.id.clone());
                     CreateError::Uncopyable(from, source.to_string())
                 }
                 error => error.into(),
-            }
-        })?;
+            })?;
         let sandbox = Arc::new(Sandbox::new(Arc::clone(&self.0.shared), home, record, None));
-        let mut sandboxes = self
-            .0
-            .sandboxes
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        sandboxes.insert(sandbox.id.clone(), Arc::clone(&sandbox));
+        reserved.keep(&sandbox);
         Ok(sandbox)
     }
 
@@ -317,11 +320,7 @@ impl Node {
     ) -> Result<(), LifeError> {
         sandbox.go().await?;
         let removed = self.0.shared.store.remove(&sandbox.id, &sandbox.home);
-        self.0
-            .sandboxes
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&sandbox.id);
+        self.sandboxes().there.remove(&sandbox.id);
         if let Some(address) = sandbox.record().address {
             self.0.addresses.free(address, &sandbox.id);
         }
@@ -416,11 +415,34 @@ impl Node {
     }
 }
 
-fn is_taken(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty
-    )
+/// A name, and an address, for a sandbox that is being made; given back when
+/// dropped, unless it was made.
+struct Reserved {
+    node: Node,
+    id: SandboxId,
+    address: Option<IpAddr>,
+    kept: bool,
+}
+
+impl Reserved {
+    fn keep(mut self, sandbox: &Arc<Sandbox>) {
+        self.kept = true;
+        let mut sandboxes = self.node.sandboxes();
+        sandboxes.making.remove(&self.id);
+        sandboxes.there.insert(self.id.clone(), Arc::clone(sandbox));
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        self.node.sandboxes().making.remove(&self.id);
+        if let Some(address) = self.address {
+            self.node.0.addresses.free(address, &self.id);
+        }
+    }
 }
 
 /// The work was given up as the node goes down.

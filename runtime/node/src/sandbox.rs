@@ -11,7 +11,7 @@ use cap_std::fs::Dir;
 use jiff::Timestamp;
 use mote_api::{
     Access, Activity, Clock, Grant, GrantError, Grants, GuestPath, Limits, Outcome, Preopen,
-    Random, Sandbox as Told, SandboxEventKind, SandboxId,
+    Random, Sandbox as Told, SandboxEventKind, SandboxId, SandboxState,
 };
 use mote_host::{Disk, DiskUse, Host, Session};
 use mote_surface::{Files, StartError, State, Unavailable, Unlimited};
@@ -95,7 +95,6 @@ pub(crate) struct Counters {
     failed: AtomicU64,
     cpu_us: AtomicU64,
     peak_memory: AtomicU64,
-    disk_bytes: AtomicU64,
 }
 
 impl Counters {
@@ -123,7 +122,7 @@ impl Counters {
             failed: self.failed.load(Relaxed),
             cpu_us: self.cpu_us.load(Relaxed),
             peak_memory_bytes: self.peak_memory.load(Relaxed),
-            disk_bytes: self.disk_bytes.load(Relaxed),
+            disk_bytes: 0,
         }
     }
 }
@@ -184,7 +183,11 @@ impl Sandbox {
         let record = life.record.clone();
         Some(Told {
             id: record.id,
-            state: life.phase.told()?,
+            // Like a suspended one, it takes no calls.
+            state: match (&self.barred, life.phase.told()?) {
+                (Some(_), _) => SandboxState::Suspended,
+                (None, state) => state,
+            },
             image: record.image,
             grants: record.grants,
             limits: record.limits,
@@ -195,7 +198,10 @@ impl Sandbox {
             last_active_at: life.last_active.to_string(),
             expires_at: record.expires_at.map(|at| at.to_string()),
             address: record.address,
-            activity: self.counters.told(),
+            activity: Activity {
+                disk_bytes: life.disk.as_ref().map_or(0, |disk| disk.used().bytes),
+                ..self.counters.told()
+            },
         })
     }
 
@@ -253,6 +259,9 @@ impl Sandbox {
     /// Its session, opened if need be.
     pub(crate) async fn session(self: &Arc<Self>) -> Result<Arc<Session>, StartError> {
         let mut open = self.session.lock().await;
+        if self.phase() == Phase::Gone {
+            return Err(Unavailable::Gone(self.id.to_string()).into());
+        }
         if let Some(session) = &*open {
             return Ok(Arc::clone(session));
         }
@@ -264,9 +273,7 @@ impl Sandbox {
     }
 
     fn open(&self) -> Result<Arc<Session>, StartError> {
-        let record = self.record();
-        let session = self.open_at(&self.home.workspace(), &record)?;
-        self.note_disk();
+        let session = self.open_at(&self.home.workspace(), &self.record())?;
         Ok(Arc::new(session))
     }
 
@@ -284,7 +291,6 @@ impl Sandbox {
     /// Counts its folders anew. Nobody may write meanwhile.
     pub(crate) fn recount(&self) {
         self.disk().set(self.count());
-        self.note_disk();
     }
 
     /// Takes away what a host that was killed left of uploads.
@@ -343,14 +349,6 @@ impl Sandbox {
     /// Closes its session; running calls keep theirs.
     pub(crate) async fn close(&self) {
         *self.session.lock().await = None;
-        self.note_disk();
-    }
-
-    /// Notes what its folders hold, as far as that is known.
-    pub(crate) fn note_disk(&self) {
-        if let Some(disk) = &self.life().disk {
-            self.counters.disk_bytes.store(disk.used().bytes, Relaxed);
-        }
     }
 
     /// Suspends it: what runs in it ends.

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::LOCATION;
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use mote_api::SandboxId;
 use mote_surface::listen::{self, Connection, ListenLimits};
@@ -123,7 +123,7 @@ impl Server {
             }
         };
         let caller = Caller {
-            trace: trace(request.headers()),
+            trace: TraceParent::of_headers(request.headers()),
             who,
         };
         let response = match whither {
@@ -256,12 +256,6 @@ impl SandboxPort {
             Self::Runtime => Surface::Runtime,
         }
     }
-}
-
-/// The trace of the caller. One that is malformed is none, as the
-/// recommendation says.
-fn trace(headers: &HeaderMap) -> Option<TraceParent> {
-    headers.get("traceparent")?.to_str().ok()?.parse().ok()
 }
 
 fn put_path(uri: &mut Uri, path: http::uri::PathAndQuery) {

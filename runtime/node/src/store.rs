@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! STATE/lock                     held while a node runs
-//! STATE/sandboxes/ID/sandbox.json   the record, replaced as a whole
-//!                   /workspace      the sandbox's own files
-//!                   /tmp            its scratch space
-//!                   /calls.jsonl    its log
+//! STATE/sandboxes/ID.LIFE/sandbox.json   the record, replaced as a whole
+//!                        /workspace      the sandbox's own files
+//!                        /tmp            its scratch space
+//!                        /calls.jsonl    its log
 //! STATE/limbo/                   what is being made or deleted; emptied at start
 //! ```
 //!
-//! A sandbox comes into being, and goes, by one rename.
+//! A sandbox comes into being, and goes, by one rename. Its folder bears its
+//! name and a number of its own: who still holds a sandbox that was deleted
+//! does not find another of the same name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mote_api::SandboxId;
+use rand::RngExt;
 use rustix::fs::{FlockOperation, RenameFlags};
 
 use crate::record::{Record, RecordError};
@@ -125,6 +128,8 @@ impl Store {
             let folder = root.join(folder);
             make_folder(&folder, true).map_err(failed("create", &folder))?;
         }
+        // Sandboxes' folders are opened later, and no link is followed then.
+        let root = &root.canonicalize().map_err(failed("find", root))?;
         let path = root.join("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -157,7 +162,7 @@ impl Store {
             let path = entry.map_err(failed("list", &sandboxes))?.path();
             let home = Home(path.clone().into());
             match home.record() {
-                Ok(record) if path.file_name() == Some(record.id.as_str().as_ref()) => {
+                Ok(record) if is_home_of(&path, &record.id) => {
                     good.push((home, record));
                 }
                 Ok(record) => bad.push(StoreError::Record {
@@ -177,7 +182,8 @@ impl Store {
         };
         make_folder(&draft.path, false).map_err(failed("create", &draft.path))?;
         self.fill(&Home(draft.path.as_path().into()), record, from)?;
-        let home = self.root.join("sandboxes").join(record.id.as_str());
+        let life = format!("{}.{:016x}", record.id, rand::rng().random::<u64>());
+        let home = self.root.join("sandboxes").join(life);
         fs::rename(&draft.path, &home).map_err(failed("create", &home))?;
         // From here on there is nothing in limbo to be removed.
         drop(draft);
@@ -255,6 +261,12 @@ impl Drop for Draft {
             tracing::warn!(path = %self.path.display(), %error, "failed to remove a tree; the next start will");
         }
     }
+}
+
+fn is_home_of(path: &Path, id: &SandboxId) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.split_once('.'))
+        .is_some_and(|(name, _)| name == id.as_str())
 }
 
 fn make_folder(path: &Path, with_parents: bool) -> io::Result<()> {
@@ -341,12 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn who_loses_a_name_leaves_nothing() {
+    fn what_was_deleted_is_not_found_in_another_of_the_same_name() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(state.path()).unwrap();
-        store.create(&record("a"), None).unwrap();
-        assert!(store.create(&record("a"), None).is_err());
-        assert_eq!(fs::read_dir(state.path().join("limbo")).unwrap().count(), 0);
+        let old = store.create(&record("a"), None).unwrap();
+        let draft = store.draft(&"a".parse().unwrap(), &old).unwrap();
+        drop(store.remove(&"a".parse().unwrap(), &old).unwrap());
+        let new = store.create(&record("a"), None).unwrap();
+        fs::write(draft.path().join("secret"), "").unwrap();
+        assert!(draft.exchange(&old).is_err() && old.keep(&record("a")).is_err());
+        assert!(!new.workspace().join("secret").exists());
     }
 
     #[test]

@@ -50,10 +50,8 @@ fn count_below(
         let meta = stat(dir, &name)?;
         held.entries += 1;
         match kind(&meta) {
-            FileType::RegularFile => {
-                if meta.st_nlink < 2 || linked.insert(meta.st_ino) {
-                    held.bytes += size(&meta);
-                }
+            FileType::RegularFile if meta.st_nlink < 2 || linked.insert(meta.st_ino) => {
+                held.bytes += size(&meta);
             }
             FileType::Directory if depth == MAX_DEPTH => return Err(too_deep()),
             FileType::Directory => count_below(&open_dir(dir, &name)?, depth + 1, held, linked)?,

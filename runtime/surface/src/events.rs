@@ -9,9 +9,9 @@ use bytes::Bytes;
 use mote_api::Outcome;
 use tokio::sync::{Notify, mpsc};
 
-/// Bytes that may wait for a slow reader before the program does: four times
-/// what Linux gives a pipe, so that a burst does not stop it.
-pub const EVENT_BYTES: usize = 256 * 1024;
+/// Bytes that may wait for a slow reader before the program does: what Linux
+/// gives a pipe. A client may start hundreds of programs and read none.
+pub const EVENT_BYTES: usize = 64 * 1024;
 /// What a piece costs beside its bytes, so that a million empty ones cost
 /// something too.
 const PIECE_BYTES: usize = 64;

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::backend::Running;
 use crate::events::{Event, Exit};
 
-/// Most output in an answer, in bytes, of both streams together: the Go SDK
-/// reads 16 MiB of JSON, in which a byte may take two.
+/// Most output in an answer, in bytes as JSON has them, of both streams
+/// together: the Go SDK reads 16 MiB of JSON in all.
 const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a program wrote and how it ended.
@@ -37,13 +37,21 @@ pub(crate) async fn collect(mut running: Running) -> Output {
 struct Streams {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// Bytes of both as JSON has them.
+    taken: usize,
     cut: bool,
 }
 
 impl Streams {
     fn take(&mut self, bytes: Bytes, stream: fn(&mut Self) -> &mut Vec<u8>) {
-        let room = MAX_OUTPUT_BYTES - self.stdout.len() - self.stderr.len();
-        let kept = bytes.get(..room).unwrap_or(&bytes);
+        let fits = bytes.iter().take_while(|byte| {
+            let taken = self.taken + json_bytes(**byte);
+            let fits = taken <= MAX_OUTPUT_BYTES;
+            self.taken = if fits { taken } else { MAX_OUTPUT_BYTES };
+            fits
+        });
+        let kept = fits.count();
+        let kept = bytes.get(..kept).unwrap_or(&bytes);
         self.cut |= kept.len() < bytes.len();
         stream(self).extend_from_slice(kept);
     }
@@ -64,6 +72,16 @@ impl Streams {
     }
 }
 
+/// What a byte of text takes in JSON: a control character six, what is escaped
+/// by a backslash two.
+fn json_bytes(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        ..0x20 => 6,
+        0x20.. => 1,
+    }
+}
+
 /// Adds a note on a line of its own.
 pub(crate) fn line(stderr: &mut String, note: &str) {
     if !stderr.is_empty() && !stderr.ends_with('\n') {
@@ -80,6 +98,14 @@ fn text(bytes: Vec<u8>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_json_makes_longer_counts_as_long() {
+        let mut streams = Streams::default();
+        streams.take(vec![1; MAX_OUTPUT_BYTES].into(), |s| &mut s.stdout);
+        assert_eq!(streams.stdout.len(), MAX_OUTPUT_BYTES / 6);
+        assert!(streams.cut);
+    }
 
     #[test]
     fn output_up_to_the_bound_is_whole_and_past_it_is_cut_with_a_note() {

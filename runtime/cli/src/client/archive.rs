@@ -73,17 +73,19 @@ pub(crate) fn unpack(from: mpsc::Receiver<Chunk>, folder: &Path) -> io::Result<V
 }
 
 /// Whether a link leads to a place in the folder: one that leads out would
-/// make whoever opens it later leave it.
+/// make whoever opens it later leave it. One that goes up after it went down
+/// may have gone down by another link.
 fn link_stays(name: &Path, target: Option<&Path>) -> bool {
     use std::path::Component::{CurDir, Normal, ParentDir};
     let depth = name.components().filter(|part| matches!(part, Normal(_)));
     let mut depth = depth.count().saturating_sub(1);
     let Some(target) = target else { return false };
+    let mut down = false;
     for part in target.components() {
         match part {
-            Normal(_) => depth += 1,
+            Normal(_) => down = true,
             CurDir => {}
-            ParentDir if depth > 0 => depth -= 1,
+            ParentDir if depth > 0 && !down => depth -= 1,
             _ => return false,
         }
     }

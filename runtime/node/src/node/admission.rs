@@ -113,10 +113,19 @@ impl Admission {
     /// Ceilings are lowered to those of today.
     pub(super) fn recheck(&self, record: &mut Record) -> Result<(), SpecError> {
         record.limits = self.limits.most.min(&record.limits);
-        record
-            .grants
-            .iter_mut()
-            .try_for_each(|grant| self.check_grant(grant))
+        for grant in &mut record.grants {
+            let before = grant.clone();
+            self.check_grant(grant)?;
+            if let (Grant::Preopen(then), Grant::Preopen(now)) = (&before, &*grant)
+                && then.host != now.host
+            {
+                return Err(SpecError::Forbidden(format!(
+                    "folder {} leads elsewhere than when it was granted",
+                    then.host.display()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn limits(

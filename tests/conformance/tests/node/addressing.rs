@@ -1,6 +1,7 @@
 //! Which sandbox, by which protocol, a request reaches.
 
 use std::net::TcpListener;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mote_conformance::{Ask, Endpoint, Http, Reply, Target, node, read_reply, run, sh, within};
 use serde_json::json;
@@ -145,15 +146,35 @@ fn at(address: &str) -> Target {
     Target::new(surfaces, "/workspace", ())
 }
 
+/// The ports, for one test at a time; `None`, which is said, if anything else
+/// on this machine has one of them.
+fn ports() -> Option<MutexGuard<'static, ()>> {
+    static MINE: Mutex<()> = Mutex::new(());
+    let mine = MINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let taken = |&port| TcpListener::bind(("0.0.0.0", port)).is_err();
+    if PORTS.iter().any(taken) {
+        println!("a port of {PORTS:?} is taken on this machine: nothing was tried");
+        return None;
+    }
+    Some(mine)
+}
+
+#[test]
+fn addresses_that_others_reach_need_a_token() {
+    let Some(_ports) = ports() else { return };
+    run(async {
+        for prefix in ["192.0.2.0/24", "126.0.0.0/7"] {
+            let own = Own::start(&["--addresses", prefix]);
+            assert!(own.state().join("token").exists(), "{prefix}");
+            let refused = own.api().get("/v1/sandboxes").await;
+            refused.refused(401, "UNAUTHENTICATED");
+        }
+    });
+}
+
 #[test]
 fn a_sandbox_answers_at_its_own_address() {
-    if PORTS
-        .iter()
-        .any(|&port| TcpListener::bind(("0.0.0.0", port)).is_err())
-    {
-        println!("a port of {PORTS:?} is taken on this machine: nothing was tried");
-        return;
-    }
+    let Some(_ports) = ports() else { return };
     run(async {
         let own = Own::start(&["--addresses", "127.77.0.0/24"]);
         let mut addresses = Vec::new();

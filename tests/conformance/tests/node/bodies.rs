@@ -1,8 +1,10 @@
-//! Requests whose bodies do not come.
+//! Bodies that do not come, and those that nobody takes.
 
 use std::time::{Duration, Instant};
 
 use mote_conformance::{Ask, Endpoint, run, within};
+use mote_surface::proto::WriteStdinRequest;
+use mote_surface::proto::write_stdin_request::Payload;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -11,6 +13,17 @@ use crate::own::{Own, sent};
 
 /// Longest that a body may be waited for.
 const BODY: Duration = Duration::from_secs(50);
+
+/// Archives of one sandbox: as many as a node works on at once.
+const ARCHIVES: usize = 64;
+/// Longest that a small archive may take.
+const MOMENT: Duration = Duration::from_secs(10);
+
+/// Writers to one program, and what each of them writes in bytes.
+const WRITERS: usize = 60;
+const INPUT: usize = 3_500_000;
+/// The series of the node's memory.
+const MEMORY: &str = "mote_process_resident_memory_bytes";
 
 /// Sends one byte of many, and waits for the answer.
 async fn stall(endpoint: Endpoint, path: &'static str) {
@@ -46,5 +59,69 @@ fn a_body_that_does_not_come_is_not_waited_for() {
         assert_eq!(target.sh("echo alive").await.ok(), "alive\n");
         stalls.join_all().await;
         own.delete("a").await.expect(204);
+    });
+}
+
+#[test]
+fn archives_that_do_not_come_hold_up_no_other_sandbox() {
+    run(async {
+        let own = Own::start(&[]);
+        let hog = own.made("hog", json!({})).await;
+        let target = own.made("a", json!({})).await;
+        target.file("f", "x").await;
+        let ask = Ask::new("PUT", "/v1/files/a?archive=tar");
+        let ask = ask.header("content-length", "100000");
+        let mut stalled = Vec::new();
+        for _ in 0..ARCHIVES {
+            stalled.push(sent(&hog.rest, &ask, b"x").await);
+        }
+        let begun = Instant::now();
+        let archive = target
+            .rest()
+            .get("/v1/files/?archive=tar")
+            .await
+            .expect(200);
+        assert!(begun.elapsed() < MOMENT, "{:?}", begun.elapsed());
+        let mut archive = tar::Archive::new(&archive.body[..]);
+        assert!(archive.entries().unwrap().count() > 0);
+    });
+}
+
+/// The memory of the node in bytes.
+async fn memory(own: &Own) -> u64 {
+    let page = own.api().get("/metrics").await.expect(200);
+    let line = page
+        .text()
+        .lines()
+        .find_map(|line| line.strip_prefix(MEMORY));
+    line.unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn input_that_no_program_reads_is_not_piled_up() {
+    run(async {
+        let own = Own::start(&[]);
+        let target = own.made("a", json!({})).await;
+        let mut started = target.start_sh("echo ready; sleep 1000").await;
+        started.until("ready\n").await;
+        let before = memory(&own).await;
+        let mut writers = JoinSet::new();
+        for _ in 0..WRITERS {
+            let mut client = started.client.clone();
+            let request = WriteStdinRequest {
+                process_id: started.pid,
+                payload: Some(Payload::Input(vec![b'x'; INPUT].into())),
+            };
+            writers.spawn(async move { client.write_stdin(request).await });
+        }
+        // Those that are not to wait are told so.
+        let refused = within("a refusal", writers.join_next()).await.unwrap();
+        let refused = refused.unwrap().unwrap_err();
+        assert!(!refused.message().is_empty(), "{refused:?}");
+        let piled = memory(&own).await.saturating_sub(before);
+        assert!(piled < (WRITERS * INPUT) as u64 / 2, "{piled} bytes");
+        started.signal(9).await.unwrap();
+        assert_eq!(started.end().await.code, -1);
+        writers.join_all().await;
     });
 }

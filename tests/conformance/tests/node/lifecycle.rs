@@ -5,7 +5,7 @@ use std::process::Command;
 use mote_conformance::{binary, run};
 use serde_json::json;
 
-use crate::own::{Follower, Own};
+use crate::own::{Follower, Own, in_context};
 
 #[test]
 fn calls_that_end_with_their_sandbox_end_as_killed() {
@@ -104,5 +104,26 @@ fn two_nodes_do_not_share_a_state_folder() {
         let said = String::from_utf8_lossy(&second.stderr);
         assert!(said.contains("in use by another mote"), "{said}");
         assert_eq!(target.sh("echo alive").await.ok(), "alive\n");
+    });
+}
+
+#[test]
+fn nobody_takes_a_new_context_for_one_that_was_suspended() {
+    run(async {
+        let own = Own::start(&[]);
+        let target = own.made("a", json!({})).await;
+        in_context(&target, "work", "x = 1").await;
+        own.order("a", "suspend").await.expect(200);
+        own.order("a", "resume").await.expect(200);
+        let path = "/v1/contexts/work/execute";
+        let body = json!({ "code": "'x' in globals()" });
+        let told = target.rest().post(path, &body).await;
+        if told.status == 200 {
+            assert_eq!(told.json()["created"], true, "{told:?}");
+        } else {
+            assert!([409, 410].contains(&told.status), "{told:?}");
+        }
+        let anew = in_context(&target, "work", "'x' in globals()").await;
+        assert_eq!(anew["result"], "False", "{anew}");
     });
 }

@@ -5,6 +5,7 @@
 //! tests/conformance  every row of the protocols ─┐            ┌─ mote-sandboxd │ mote serve
 //! tests/robust       what hostile clients do    ─┼─► Target ──┤
 //! tests/clients      programs of other people   ─┘            └─ whatever MOTE_CONFORMANCE_* names
+//! tests/node         what a node host adds     ───► Node ────── mote serve, one for each test
 //! ```
 //!
 //! To judge another implementation, name its addresses and its root:

@@ -1,6 +1,6 @@
 //! What the node tells of calls: metrics, audit log, traces, a sandbox's log.
 
-use mote_conformance::{Target, run, sh};
+use mote_conformance::{Ask, Target, run, sh};
 use serde_json::{Value, json};
 
 use crate::own::{Own, execute, in_context, until, with_options};
@@ -179,5 +179,32 @@ fn a_sandbox_has_a_log_of_its_calls() {
         assert_eq!(lines[0]["argv"], json!(["/bin/sh", "-c", "exit 3"]));
         assert_eq!(lines[0]["exit_code"], 3);
         assert_eq!(lines[1]["argv"], json!(["echo", "second"]));
+    });
+}
+
+#[test]
+fn who_is_refused_is_in_the_audit_log() {
+    run(async {
+        let own = Own::start(&[]);
+        own.made("a", json!({})).await;
+        own.target("nobody").execute(sh("echo")).await.unwrap_err();
+        let page = Ask::new("GET", "/v1/sandboxes").header("origin", "http://x");
+        own.api().send(page).await.expect(403);
+        let mut target = own.target("a");
+        target.runtime.headers[1].1 = "80".to_owned();
+        target.runtime().get("/").await.expect(400);
+        let refused = || {
+            let all = own.audit().into_iter();
+            let all = all.filter(|line| line["event"] == "refused");
+            all.map(|line| format!("{} {}", line["surface"], line["reason"]))
+                .collect::<Vec<_>>()
+        };
+        until("the lines", async || refused().len() >= 3).await;
+        let expected = [
+            r#""grpc" "no-sandbox""#,
+            r#""api" "forbidden""#,
+            r#""api" "malformed""#,
+        ];
+        assert_eq!(refused(), expected);
     });
 }

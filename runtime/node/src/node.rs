@@ -1,15 +1,15 @@
 //! The sandboxes of a node: made, found, kept and taken away.
 
 mod admission;
+mod making;
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mote_api::{Sandbox as Told, SandboxEventKind, SandboxId, SandboxSpec};
+use mote_api::SandboxId;
 use mote_host::{Host, HostError};
 use mote_surface::Caller;
 use tokio::time::MissedTickBehavior;
@@ -17,18 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use admission::SpecError;
 pub use admission::most as most_limits;
+pub(crate) use making::CreateError;
 
 use crate::addresses::Addresses;
 use crate::audit::{Action, Audit, AuditError, Entry, Rotation, SandboxAction};
-use crate::backend::writing;
 use crate::config::NodeConfig;
 use crate::feed::Feed;
-use crate::life::{Phase, Request};
+use crate::life::Phase;
 use crate::metrics::{Metrics, Snapshot, resident_bytes};
 use crate::observe::Observer;
-use crate::record::Record;
 use crate::sandbox::{Due, LifeError, Sandbox, Shared};
-use crate::store::{Home, Store, StoreError};
+use crate::store::{Store, StoreError};
 use admission::Admission;
 
 /// How often it is looked who rests and whose time is over: what `ttl` and
@@ -78,34 +77,6 @@ impl From<AuditError> for NodeError {
     fn from(error: AuditError) -> Self {
         Self::Audit(error.to_string())
     }
-}
-
-/// A sandbox was not made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CreateError {
-    /// What was asked for makes no sense or is not allowed here.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
-    /// There is one of that name.
-    #[error("there is a sandbox {0} already; delete it, or take another name")]
-    Exists(SandboxId),
-    /// No room.
-    #[error("{0}")]
-    Full(String),
-    /// The source of a fork cannot be used.
-    #[error(transparent)]
-    Source(#[from] LifeError),
-    /// Something changes the files of the source of a fork.
-    #[error(
-        "sandbox {0} is busy: its files change while a call runs; try again when its calls have ended"
-    )]
-    Busy(SandboxId),
-    /// The files of the source of a fork cannot be copied, as they are.
-    #[error("the files of sandbox {0} cannot be copied: {1}")]
-    Uncopyable(SandboxId, String),
-    /// It could not be kept on disk.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Node {
@@ -168,123 +139,6 @@ impl Node {
     /// All sandboxes, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Sandbox>> {
         self.sandboxes().there.values().cloned().collect()
-    }
-
-    /// Makes a sandbox. As all that changes what there is, it is done to its end
-    /// even if whoever asked has gone.
-    ///
-    /// # Errors
-    /// It is not as it can be here, there is one, or the disk fails.
-    pub(crate) async fn create(
-        &self,
-        spec: SandboxSpec,
-        caller: &Caller,
-    ) -> Result<Told, CreateError> {
-        let (node, caller) = (self.clone(), caller.clone());
-        let make = async move { node.make(spec, None, &caller).await };
-        tokio::spawn(make).await.map_err(|_| interrupted())?
-    }
-
-    /// Makes a sandbox with the files of another.
-    ///
-    /// # Errors
-    /// As [`Node::create`]; or the other cannot be copied.
-    pub(crate) async fn fork(
-        &self,
-        from: &Arc<Sandbox>,
-        spec: SandboxSpec,
-        caller: &Caller,
-    ) -> Result<Told, CreateError> {
-        let refused = |_| LifeError::Refused(mote_surface::Unavailable::Gone(from.id.to_string()));
-        from.phase().after(Request::Fork).map_err(refused)?;
-        let spec = admission::inherit(spec, &from.record());
-        let gate = writing(&from.gate, FORK_WAIT).await;
-        let gate = gate.map_err(|_| CreateError::Busy(from.id.clone()))?;
-        if from.residents.load(Relaxed) > 0 {
-            return Err(CreateError::Busy(from.id.clone()));
-        }
-        let (node, from, caller) = (self.clone(), Arc::clone(from), caller.clone());
-        let make = async move {
-            let made = node.make(spec, Some(&from), &caller).await;
-            drop(gate);
-            made
-        };
-        tokio::spawn(make).await.map_err(|_| interrupted())?
-    }
-
-    async fn make(
-        &self,
-        spec: SandboxSpec,
-        from: Option<&Arc<Sandbox>>,
-        caller: &Caller,
-    ) -> Result<Told, CreateError> {
-        let terms = self.0.admission.check(spec)?;
-        let id = terms.id.clone();
-        let reserved = self.reserve(&id)?;
-        let record = Record::new(terms, reserved.address, Timestamp::now());
-        let sandbox = self.place(record, from, reserved).await?;
-        let action = if from.is_some() {
-            Action::Fork
-        } else {
-            Action::Create
-        };
-        self.audit(&id, action, from.map(|from| from.id.as_str()), Some(caller));
-        self.0
-            .shared
-            .feed
-            .tell(&id, SandboxEventKind::Created, None);
-        sandbox.told().ok_or_else(|| {
-            LifeError::Refused(mote_surface::Unavailable::Gone(id.to_string())).into()
-        })
-    }
-
-    /// Room, and the name, for a sandbox that is being made.
-    fn reserve(&self, id: &SandboxId) -> Result<Reserved, CreateError> {
-        let most = self.0.config.sandboxes;
-        let mut sandboxes = self.sandboxes();
-        if sandboxes.there.contains_key(id) || sandboxes.making.contains(id) {
-            return Err(CreateError::Exists(id.clone()));
-        }
-        if sandboxes.there.len() + sandboxes.making.len() >= most {
-            return Err(CreateError::Full(format!(
-                "{most} sandboxes are there, which is the most here; delete some"
-            )));
-        }
-        let address = self.0.addresses.give(id).map_err(CreateError::Full)?;
-        sandboxes.making.insert(id.clone());
-        Ok(Reserved {
-            node: self.clone(),
-            id: id.clone(),
-            address,
-            kept: false,
-        })
-    }
-
-    /// Puts a sandbox on disk and among the others.
-    async fn place(
-        &self,
-        record: Record,
-        from: Option<&Arc<Sandbox>>,
-        reserved: Reserved,
-    ) -> Result<Arc<Sandbox>, CreateError> {
-        let shared = Arc::clone(&self.0.shared);
-        let source: Option<Home> = from.map(|from| from.home.clone());
-        let kept = record.clone();
-        let created =
-            tokio::task::spawn_blocking(move || shared.store.create(&kept, source.as_ref()));
-        let home = created
-            .await
-            .map_err(|_| interrupted())?
-            .map_err(|error| match error {
-                StoreError::Copy(source) => {
-                    let from = from.map_or_else(|| record.id.clone(), |from| from.id.clone());
-                    CreateError::Uncopyable(from, source.to_string())
-                }
-                error => error.into(),
-            })?;
-        let sandbox = Arc::new(Sandbox::new(Arc::clone(&self.0.shared), home, record, None));
-        reserved.keep(&sandbox);
-        Ok(sandbox)
     }
 
     /// Deletes a sandbox and its files; what runs in it ends.
@@ -411,36 +265,6 @@ impl Node {
                     sandbox.close().await;
                 }
             }
-        }
-    }
-}
-
-/// A name, and an address, for a sandbox that is being made; given back when
-/// dropped, unless it was made.
-struct Reserved {
-    node: Node,
-    id: SandboxId,
-    address: Option<IpAddr>,
-    kept: bool,
-}
-
-impl Reserved {
-    fn keep(mut self, sandbox: &Arc<Sandbox>) {
-        self.kept = true;
-        let mut sandboxes = self.node.sandboxes();
-        sandboxes.making.remove(&self.id);
-        sandboxes.there.insert(self.id.clone(), Arc::clone(sandbox));
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        self.node.sandboxes().making.remove(&self.id);
-        if let Some(address) = self.address {
-            self.node.0.addresses.free(address, &self.id);
         }
     }
 }

@@ -1,22 +1,24 @@
 //! A sandbox on this node: its record, its place in life, its session while
 //! it is called.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+mod counters;
+mod folders;
+
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
 use jiff::Timestamp;
 use mote_api::{
-    Access, Activity, Clock, Grant, GrantError, Grants, GuestPath, Limits, Outcome, Preopen,
-    Random, Sandbox as Told, SandboxEventKind, SandboxId, SandboxState,
+    Activity, Grants, Limits, Sandbox as Told, SandboxEventKind, SandboxId, SandboxState,
 };
-use mote_host::{Disk, DiskUse, Host, Session};
-use mote_surface::{Files, StartError, State, Unavailable, Unlimited};
+use mote_host::{Disk, Host, Session};
+use mote_surface::{State, Unavailable};
 use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use counters::Counters;
+pub(crate) use folders::grants;
 
 use crate::feed::Feed;
 use crate::life::{Phase, Refusal, Request};
@@ -24,7 +26,6 @@ use crate::node::SpecError;
 use crate::observe::Observer;
 use crate::record::Record;
 use crate::store::{Home, Store, StoreError};
-use crate::tree;
 
 /// The deadline of sessions, which stay open between calls; each call has its
 /// own below it. As long as any call may have.
@@ -83,47 +84,7 @@ impl Life {
         let quiet = now.duration_since(self.last_active).as_secs();
         let idle = self.record.idle_timeout_seconds;
         let rests = idle.is_some_and(|idle| u64::try_from(quiet).is_ok_and(|quiet| quiet >= idle));
-        self.phase == Phase::Ready && rests && counters.running.load(Relaxed) == 0
-    }
-}
-
-/// What it has done since the node started.
-#[derive(Default)]
-pub(crate) struct Counters {
-    running: AtomicU64,
-    calls: AtomicU64,
-    failed: AtomicU64,
-    cpu_us: AtomicU64,
-    peak_memory: AtomicU64,
-}
-
-impl Counters {
-    pub(crate) fn began(&self) {
-        self.running.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn ended(&self, outcome: Option<&Outcome>) {
-        self.running.fetch_sub(1, Relaxed);
-        self.calls.fetch_add(1, Relaxed);
-        if outcome.is_none_or(|outcome| outcome.exit_code != 0) {
-            self.failed.fetch_add(1, Relaxed);
-        }
-        if let Some(Outcome { usage, .. }) = outcome {
-            let cpu = u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX);
-            self.cpu_us.fetch_add(cpu, Relaxed);
-            self.peak_memory.fetch_max(usage.peak_memory_bytes, Relaxed);
-        }
-    }
-
-    fn told(&self) -> Activity {
-        Activity {
-            running: self.running.load(Relaxed),
-            calls: self.calls.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-            cpu_us: self.cpu_us.load(Relaxed),
-            peak_memory_bytes: self.peak_memory.load(Relaxed),
-            disk_bytes: 0,
-        }
+        self.phase == Phase::Ready && rests && !counters.are_running()
     }
 }
 
@@ -256,101 +217,6 @@ impl Sandbox {
         })
     }
 
-    /// Its session, opened if need be.
-    pub(crate) async fn session(self: &Arc<Self>) -> Result<Arc<Session>, StartError> {
-        let mut open = self.session.lock().await;
-        if self.phase() == Phase::Gone {
-            return Err(Unavailable::Gone(self.id.to_string()).into());
-        }
-        if let Some(session) = &*open {
-            return Ok(Arc::clone(session));
-        }
-        let this = Arc::clone(self);
-        let opened = tokio::task::spawn_blocking(move || this.open()).await;
-        let session = opened.map_err(|_| StartError::Host)??;
-        *open = Some(Arc::clone(&session));
-        Ok(session)
-    }
-
-    fn open(&self) -> Result<Arc<Session>, StartError> {
-        let session = self.open_at(&self.home.workspace(), &self.record())?;
-        Ok(Arc::new(session))
-    }
-
-    /// The account of its folders. Whoever asks first waits for the counting;
-    /// that is the one who opens the session, under its lock.
-    fn disk(&self) -> Disk {
-        if let Some(disk) = &self.life().disk {
-            return disk.clone();
-        }
-        self.sweep();
-        let counted = Disk::new(&self.limits(), self.count());
-        self.life().disk.get_or_insert(counted).clone()
-    }
-
-    /// Counts its folders anew. Nobody may write meanwhile.
-    pub(crate) fn recount(&self) {
-        self.disk().set(self.count());
-    }
-
-    /// Takes away what a host that was killed left of uploads.
-    fn sweep(&self) {
-        let workspace = self.home.workspace();
-        let swept = Dir::open_ambient_dir(&workspace, ambient_authority())
-            .map_err(|error| error.to_string())
-            .and_then(|root| {
-                let guest = GuestPath::workspace();
-                let files = Files::new(Arc::new(root), guest.as_str(), Arc::new(Unlimited));
-                files.sweep_temporary().map_err(|error| error.to_string())
-            });
-        if let Err(error) = swept {
-            tracing::warn!(sandbox = %self.id, error, "failed to sweep unfinished uploads");
-        }
-    }
-
-    /// What its folders hold. A tree that cannot be counted counts as full:
-    /// that denies, and does not grant.
-    fn count(&self) -> DiskUse {
-        let full = DiskUse {
-            bytes: u64::MAX,
-            entries: u64::MAX,
-        };
-        let folders = [self.home.workspace(), self.home.tmp()];
-        folders.iter().fold(DiskUse::default(), |sum, folder| {
-            let held = tree::count(folder).unwrap_or_else(|error| {
-                tracing::warn!(sandbox = %self.id, %error, "failed to count files; the sandbox counts as full");
-                full
-            });
-            DiskUse {
-                bytes: sum.bytes.saturating_add(held.bytes),
-                entries: sum.entries.saturating_add(held.entries),
-            }
-        })
-    }
-
-    /// A session over `workspace` in the place of its own.
-    pub(crate) fn open_at(&self, workspace: &Path, record: &Record) -> Result<Session, StartError> {
-        let grants = grants(record, workspace, &self.home.tmp())
-            .map_err(|error| StartError::Invalid(error.to_string()))?;
-        let limits = Limits {
-            deadline: SESSION_DEADLINE,
-            ..record.limits.clone()
-        };
-        let opened = self.shared.host.session_on(grants, limits, &self.disk());
-        opened.map_err(|error| {
-            tracing::error!(sandbox = %self.id, error = %error, "failed to open a session");
-            match error {
-                mote_host::OpenError::Host(_) => StartError::Host,
-                error => StartError::Invalid(error.to_string()),
-            }
-        })
-    }
-
-    /// Closes its session; running calls keep theirs.
-    pub(crate) async fn close(&self) {
-        *self.session.lock().await = None;
-    }
-
     /// Suspends it: what runs in it ends.
     pub(crate) async fn suspend(&self) -> Result<(), LifeError> {
         self.turn(Request::Suspend, SandboxEventKind::Suspended)?;
@@ -444,7 +310,7 @@ impl Sandbox {
 
     /// Whether something runs in it.
     pub(crate) fn is_busy(&self) -> bool {
-        self.counters.running.load(Relaxed) > 0
+        self.counters.are_running()
     }
 }
 
@@ -466,28 +332,4 @@ pub(crate) enum LifeError {
     /// It could not be kept on disk.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What a sandbox holds: its own folders, the time and random bytes unless
-/// its record says otherwise, and what its record grants.
-///
-/// # Errors
-/// A grant is malformed, or is of a guest path that is taken.
-pub(crate) fn grants(record: &Record, workspace: &Path, tmp: &Path) -> Result<Grants, GrantError> {
-    let own = |guest, host: &Path| {
-        Grant::Preopen(Preopen {
-            guest,
-            host: host.to_owned(),
-            access: Access::ReadWrite,
-        })
-    };
-    let usual = [
-        own(GuestPath::workspace(), workspace),
-        own(GuestPath::tmp(), tmp),
-        Grant::Clock(Clock::Real),
-        Grant::Random(Random::Real),
-    ];
-    let all = usual.into_iter().chain(record.grants.iter().cloned());
-    let env = record.env.iter();
-    Grants::of(all)?.with_env(env.map(|(name, value)| (name.clone(), value.clone())))
 }

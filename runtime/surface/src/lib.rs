@@ -21,8 +21,8 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod listen;
-mod multipart;
 mod metadata;
+mod multipart;
 mod output;
 mod patience;
 pub mod process;
@@ -40,8 +40,8 @@ pub use body::{BodyError, read_body};
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};
 pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
 pub use files::{
-    ARCHIVE_ENTRIES, FileError, Files, Found, Full, Gone, LIST_ENTRIES, Listed, Opened, PATH_BYTES, PathError, Quota,
-    Unlimited, Upload,
+    ARCHIVE_ENTRIES, FileError, Files, Found, Full, Gone, LIST_ENTRIES, Listed, Opened, PATH_BYTES,
+    PathError, Quota, Unlimited, Upload,
 };
 pub use metadata::metadata;
 pub use state::State;

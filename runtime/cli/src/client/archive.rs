@@ -195,8 +195,8 @@ mod tests {
         let (sender, receiver) = mpsc::channel(CHUNKS_UNDER_WAY);
         thread::scope(|scope| {
             let packs = scope.spawn(|| pack(from.path(), sender));
-            assert_eq!(unpack(receiver, to.path()).unwrap(), [PathBuf::new(); 0]);
-            assert_eq!(packs.join().unwrap().unwrap(), [PathBuf::new(); 0]);
+            assert!(unpack(receiver, to.path()).unwrap().is_empty());
+            assert!(packs.join().unwrap().unwrap().is_empty());
         });
         assert_eq!(fs::read(to.path().join("a/link")).unwrap(), big);
         assert!(to.path().join("empty").is_dir());

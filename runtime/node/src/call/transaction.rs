@@ -9,6 +9,7 @@ use mote_api::Transaction as Told;
 use mote_host::Session;
 use mote_surface::StartError;
 
+use crate::life::Phase;
 use crate::sandbox::Sandbox;
 use crate::store::Draft;
 use crate::tree::{self, Clock};
@@ -49,7 +50,8 @@ impl Transaction {
         let owner = Arc::clone(sandbox);
         let ended = tokio::task::spawn_blocking(move || {
             let told = self.close(&owner, commit);
-            if !matches!(&told, Ok(told) if told.committed) {
+            let there = owner.phase() != Phase::Gone;
+            if there && !matches!(&told, Ok(told) if told.committed) {
                 // The account is that of the draft, which is gone; what was
                 // written elsewhere is not.
                 owner.recount();
@@ -61,6 +63,8 @@ impl Transaction {
         sandbox.close().await;
         match told {
             Ok(Ok(told)) => Some(told),
+            // Its files went with it.
+            Ok(Err(_)) if sandbox.phase() == Phase::Gone => None,
             Ok(Err(error)) => {
                 tracing::error!(sandbox = %sandbox.id, %error, "failed to end a transaction");
                 None

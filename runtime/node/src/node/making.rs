@@ -1,0 +1,194 @@
+//! How sandboxes come into being: new, or with the files of another.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use jiff::Timestamp;
+use mote_api::{Sandbox as Told, SandboxEventKind, SandboxId, SandboxSpec};
+use mote_surface::{Caller, Unavailable};
+
+use super::{FORK_WAIT, Node, SpecError, admission, interrupted};
+use crate::audit::Action;
+use crate::backend::writing;
+use crate::life::Request;
+use crate::record::Record;
+use crate::sandbox::{LifeError, Sandbox};
+use crate::store::{Home, StoreError};
+
+/// A sandbox was not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateError {
+    /// What was asked for makes no sense or is not allowed here.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// There is one of that name.
+    #[error("there is a sandbox {0} already; delete it, or take another name")]
+    Exists(SandboxId),
+    /// No room.
+    #[error("{0}")]
+    Full(String),
+    /// The source of a fork cannot be used.
+    #[error(transparent)]
+    Source(#[from] LifeError),
+    /// Something changes the files of the source of a fork.
+    #[error(
+        "sandbox {0} is busy: its files change while a call runs; try again when its calls have ended"
+    )]
+    Busy(SandboxId),
+    /// The files of the source of a fork cannot be copied, as they are.
+    #[error("the files of sandbox {0} cannot be copied: {1}")]
+    Uncopyable(SandboxId, String),
+    /// It could not be kept on disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Node {
+    /// Makes a sandbox. As all that changes what there is, it is done to its end
+    /// even if whoever asked has gone.
+    ///
+    /// # Errors
+    /// It is not as it can be here, there is one, or the disk fails.
+    pub(crate) async fn create(
+        &self,
+        spec: SandboxSpec,
+        caller: &Caller,
+    ) -> Result<Told, CreateError> {
+        let (node, caller) = (self.clone(), caller.clone());
+        let make = async move { node.make(spec, None, &caller).await };
+        tokio::spawn(make).await.map_err(|_| interrupted())?
+    }
+
+    /// Makes a sandbox with the files of another.
+    ///
+    /// # Errors
+    /// As [`Node::create`]; or the other cannot be copied.
+    pub(crate) async fn fork(
+        &self,
+        from: &Arc<Sandbox>,
+        spec: SandboxSpec,
+        caller: &Caller,
+    ) -> Result<Told, CreateError> {
+        let refused = |_| LifeError::Refused(Unavailable::Gone(from.id.to_string()));
+        from.phase().after(Request::Fork).map_err(refused)?;
+        let spec = admission::inherit(spec, &from.record());
+        let gate = writing(&from.gate, FORK_WAIT).await;
+        let gate = gate.map_err(|_| CreateError::Busy(from.id.clone()))?;
+        if from.residents.load(Relaxed) > 0 {
+            return Err(CreateError::Busy(from.id.clone()));
+        }
+        let (node, from, caller) = (self.clone(), Arc::clone(from), caller.clone());
+        let make = async move {
+            let made = node.make(spec, Some(&from), &caller).await;
+            drop(gate);
+            made
+        };
+        tokio::spawn(make).await.map_err(|_| interrupted())?
+    }
+
+    async fn make(
+        &self,
+        spec: SandboxSpec,
+        from: Option<&Arc<Sandbox>>,
+        caller: &Caller,
+    ) -> Result<Told, CreateError> {
+        let terms = self.0.admission.check(spec)?;
+        let id = terms.id.clone();
+        let reserved = self.reserve(&id)?;
+        let record = Record::new(terms, reserved.address, Timestamp::now());
+        let sandbox = self.place(record, from, reserved).await?;
+        let action = if from.is_some() {
+            Action::Fork
+        } else {
+            Action::Create
+        };
+        self.audit(&id, action, from.map(|from| from.id.as_str()), Some(caller));
+        self.0
+            .shared
+            .feed
+            .tell(&id, SandboxEventKind::Created, None);
+        sandbox
+            .told()
+            .ok_or_else(|| LifeError::Refused(Unavailable::Gone(id.to_string())).into())
+    }
+
+    /// Room, and the name, for a sandbox that is being made.
+    fn reserve(&self, id: &SandboxId) -> Result<Reserved, CreateError> {
+        let most = self.0.config.sandboxes;
+        let mut sandboxes = self.sandboxes();
+        if sandboxes.there.contains_key(id) || sandboxes.making.contains(id) {
+            return Err(CreateError::Exists(id.clone()));
+        }
+        if sandboxes.there.len() + sandboxes.making.len() >= most {
+            return Err(CreateError::Full(format!(
+                "{most} sandboxes are there, which is the most here; delete some"
+            )));
+        }
+        let address = self.0.addresses.give(id).map_err(CreateError::Full)?;
+        sandboxes.making.insert(id.clone());
+        Ok(Reserved {
+            node: self.clone(),
+            id: id.clone(),
+            address,
+            kept: false,
+        })
+    }
+
+    /// Puts a sandbox on disk and among the others.
+    async fn place(
+        &self,
+        record: Record,
+        from: Option<&Arc<Sandbox>>,
+        reserved: Reserved,
+    ) -> Result<Arc<Sandbox>, CreateError> {
+        let shared = Arc::clone(&self.0.shared);
+        let source: Option<Home> = from.map(|from| from.home.clone());
+        let kept = record.clone();
+        let created =
+            tokio::task::spawn_blocking(move || shared.store.create(&kept, source.as_ref()));
+        let home = created
+            .await
+            .map_err(|_| interrupted())?
+            .map_err(|error| match error {
+                StoreError::Copy(source) => {
+                    let from = from.map_or_else(|| record.id.clone(), |from| from.id.clone());
+                    CreateError::Uncopyable(from, source.to_string())
+                }
+                error => error.into(),
+            })?;
+        let sandbox = Arc::new(Sandbox::new(Arc::clone(&self.0.shared), home, record, None));
+        reserved.keep(&sandbox);
+        Ok(sandbox)
+    }
+}
+
+/// A name, and an address, for a sandbox that is being made; given back when
+/// dropped, unless it was made.
+struct Reserved {
+    node: Node,
+    id: SandboxId,
+    address: Option<IpAddr>,
+    kept: bool,
+}
+
+impl Reserved {
+    fn keep(mut self, sandbox: &Arc<Sandbox>) {
+        self.kept = true;
+        let mut sandboxes = self.node.sandboxes();
+        sandboxes.making.remove(&self.id);
+        sandboxes.there.insert(self.id.clone(), Arc::clone(sandbox));
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        self.node.sandboxes().making.remove(&self.id);
+        if let Some(address) = self.address {
+            self.node.0.addresses.free(address, &self.id);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A sandbox's folders: opened for a session, counted, and accounted for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use mote_api::{Access, Clock, Grant, GrantError, Grants, GuestPath, Limits, Preopen, Random};
+use mote_host::{Disk, DiskUse, Session};
+use mote_surface::{Files, StartError, Unavailable, Unlimited};
+
+use super::{SESSION_DEADLINE, Sandbox};
+use crate::life::Phase;
+use crate::record::Record;
+use crate::tree;
+
+impl Sandbox {
+    /// Its session, opened if need be.
+    pub(crate) async fn session(self: &Arc<Self>) -> Result<Arc<Session>, StartError> {
+        let mut open = self.session.lock().await;
+        if self.phase() == Phase::Gone {
+            return Err(Unavailable::Gone(self.id.to_string()).into());
+        }
+        if let Some(session) = &*open {
+            return Ok(Arc::clone(session));
+        }
+        let this = Arc::clone(self);
+        let opened = tokio::task::spawn_blocking(move || this.open()).await;
+        let session = opened.map_err(|_| StartError::Host)??;
+        *open = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    fn open(&self) -> Result<Arc<Session>, StartError> {
+        let session = self.open_at(&self.home.workspace(), &self.record())?;
+        Ok(Arc::new(session))
+    }
+
+    /// The account of its folders. Whoever asks first waits for the counting;
+    /// that is the one who opens the session, under its lock.
+    fn disk(&self) -> Disk {
+        if let Some(disk) = &self.life().disk {
+            return disk.clone();
+        }
+        self.sweep();
+        let counted = Disk::new(&self.limits(), self.count());
+        self.life().disk.get_or_insert(counted).clone()
+    }
+
+    /// Counts its folders anew. Nobody may write meanwhile.
+    pub(crate) fn recount(&self) {
+        self.disk().set(self.count());
+    }
+
+    /// Takes away what a host that was killed left of uploads.
+    fn sweep(&self) {
+        let workspace = self.home.workspace();
+        let swept = Dir::open_ambient_dir(&workspace, ambient_authority())
+            .map_err(|error| error.to_string())
+            .and_then(|root| {
+                let guest = GuestPath::workspace();
+                let files = Files::new(Arc::new(root), guest.as_str(), Arc::new(Unlimited));
+                files.sweep_temporary().map_err(|error| error.to_string())
+            });
+        if let Err(error) = swept {
+            tracing::warn!(sandbox = %self.id, error, "failed to sweep unfinished uploads");
+        }
+    }
+
+    /// What its folders hold. A tree that cannot be counted counts as full:
+    /// that denies, and does not grant.
+    fn count(&self) -> DiskUse {
+        let full = DiskUse {
+            bytes: u64::MAX,
+            entries: u64::MAX,
+        };
+        let folders = [self.home.workspace(), self.home.tmp()];
+        folders.iter().fold(DiskUse::default(), |sum, folder| {
+            let held = tree::count(folder).unwrap_or_else(|error| {
+                tracing::warn!(sandbox = %self.id, %error, "failed to count files; the sandbox counts as full");
+                full
+            });
+            DiskUse {
+                bytes: sum.bytes.saturating_add(held.bytes),
+                entries: sum.entries.saturating_add(held.entries),
+            }
+        })
+    }
+
+    /// A session over `workspace` in the place of its own.
+    pub(crate) fn open_at(&self, workspace: &Path, record: &Record) -> Result<Session, StartError> {
+        let grants = grants(record, workspace, &self.home.tmp())
+            .map_err(|error| StartError::Invalid(error.to_string()))?;
+        let limits = Limits {
+            deadline: SESSION_DEADLINE,
+            ..record.limits.clone()
+        };
+        let opened = self.shared.host.session_on(grants, limits, &self.disk());
+        opened.map_err(|error| {
+            tracing::error!(sandbox = %self.id, error = %error, "failed to open a session");
+            match error {
+                mote_host::OpenError::Host(_) => StartError::Host,
+                error => StartError::Invalid(error.to_string()),
+            }
+        })
+    }
+
+    /// Closes its session; running calls keep theirs.
+    pub(crate) async fn close(&self) {
+        *self.session.lock().await = None;
+    }
+}
+
+/// What a sandbox holds: its own folders, the time and random bytes unless
+/// its record says otherwise, and what its record grants.
+///
+/// # Errors
+/// A grant is malformed, or is of a guest path that is taken.
+pub(crate) fn grants(record: &Record, workspace: &Path, tmp: &Path) -> Result<Grants, GrantError> {
+    let own = |guest, host: &Path| {
+        Grant::Preopen(Preopen {
+            guest,
+            host: host.to_owned(),
+            access: Access::ReadWrite,
+        })
+    };
+    let usual = [
+        own(GuestPath::workspace(), workspace),
+        own(GuestPath::tmp(), tmp),
+        Grant::Clock(Clock::Real),
+        Grant::Random(Random::Real),
+    ];
+    let all = usual.into_iter().chain(record.grants.iter().cloned());
+    let env = record.env.iter();
+    Grants::of(all)?.with_env(env.map(|(name, value)| (name.clone(), value.clone())))
+}

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use mote_api::{End, GuestPath, Invocation, Limits, Outcome, Rejection, SandboxEventKind};
+use mote_api::{End, Grants, GuestPath, Invocation, Limits, Outcome, Rejection, SandboxEventKind};
 use mote_host::{Launched, RunError};
 use mote_surface::{Command, Event, EventSender, Exit, Running, StartError, events};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit};
@@ -40,15 +40,24 @@ const ENDED_HINT: &str =
 /// Starts a call.
 pub(crate) async fn start(spoken: &Spoken, command: Command) -> Result<Running, StartError> {
     let sandbox = &spoken.sandbox;
-    let leave = sandbox.admit()?;
+    let admitted = sandbox.admit();
+    let nothing = Grants::none();
     let observed = sandbox.shared.observer.call(About {
         surface: spoken.surface,
         sandbox: &sandbox.id,
         caller: &command.caller,
         argv: &command.argv,
-        grants: &leave.grants,
+        grants: admitted.as_ref().map_or(&nothing, |leave| &leave.grants),
         preopens: command.options.preopens.as_deref(),
     });
+    let leave = match admitted {
+        Ok(leave) => leave,
+        Err(error) => {
+            let error = StartError::from(error);
+            observed.reject(&error);
+            return Err(error);
+        }
+    };
     let span = observed.span().clone();
     match prepare(sandbox, &command, leave).instrument(span).await {
         Ok(prepared) => Ok(go(spoken, command, prepared, observed)),

@@ -38,7 +38,12 @@ struct Ended<'a> {
 impl LogLine {
     pub(crate) fn new(command: &Command) -> Self {
         let mut room = MAX_ARGV_BYTES;
-        let argv = command.argv.iter().map_while(|word| {
+        // Of an interpreter that outlives calls, the rest is ours.
+        let words = match command.lifetime {
+            Some(_) => command.argv.get(..1).unwrap_or_default(),
+            None => &command.argv,
+        };
+        let argv = words.iter().map_while(|word| {
             let shown: String = word
                 .char_indices()
                 .take_while(|(at, character)| at + character.len_utf8() <= room)

@@ -126,6 +126,7 @@ impl Server {
             trace: TraceParent::of_headers(request.headers()),
             who,
         };
+        let asked = (caller.who.clone(), sandbox_of(&whither));
         let response = match whither {
             Ok(Route::Node) => {
                 request.extensions_mut().insert(caller);
@@ -141,14 +142,17 @@ impl Server {
                 let response = self.speak(&id, surface, caller, request).await;
                 below(&prefix, response)
             }
-            Err(lost) => {
-                self.refuse(&caller.who, None, surface, metrics::Refused::Malformed);
-                match route::guess(request.headers(), request.uri()) {
-                    Surface::Grpc => tonic::Status::invalid_argument(lost.to_string()).into_http(),
-                    _ => Refusal::invalid(lost.to_string()).into_response(),
+            Err(lost) => match route::guess(request.headers(), request.uri()) {
+                Surface::Grpc => {
+                    self.refuse(&asked.0, None, Surface::Grpc, metrics::Refused::Malformed);
+                    tonic::Status::invalid_argument(lost.to_string()).into_http()
                 }
-            }
+                _ => Refusal::invalid(lost.to_string()).into_response(),
+            },
         };
+        if let Some(reason) = metrics::Refused::of_status(response.status()) {
+            self.refuse(&asked.0, asked.1.as_ref(), surface, reason);
+        }
         metrics.answered(surface, response.status());
         response
     }
@@ -255,6 +259,13 @@ impl SandboxPort {
             Self::Grpc => Surface::Grpc,
             Self::Runtime => Surface::Runtime,
         }
+    }
+}
+
+fn sandbox_of(whither: &Result<Route, Lost>) -> Option<SandboxId> {
+    match whither {
+        Ok(Route::Sandbox(id, ..)) => Some(id.clone()),
+        Ok(Route::Node) | Err(_) => None,
     }
 }
 

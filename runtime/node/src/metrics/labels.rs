@@ -32,7 +32,7 @@ impl Surface {
     }
 }
 
-/// Why a connection or request was refused before any sandbox saw it.
+/// Why a request was refused before any program or file was touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Refused {
@@ -44,9 +44,25 @@ pub(crate) enum Refused {
     NoSandbox,
     /// It is no request that can be understood.
     Malformed,
+    /// Its head or body is larger than we read.
+    TooLarge,
+    /// It did not come to its end in time.
+    TooSlow,
 }
 
 impl Refused {
+    /// Why a request was refused that was answered like this; `None` for what
+    /// is no refusal, and for what a call's own line tells.
+    pub(crate) fn of_status(status: http::StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            400 | 405 | 415 | 422 => Some(Self::Malformed),
+            403 => Some(Self::Forbidden),
+            408 => Some(Self::TooSlow),
+            413 | 431 => Some(Self::TooLarge),
+            _ => None,
+        }
+    }
+
     /// The value of the label `reason`.
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -54,6 +70,8 @@ impl Refused {
             Self::Forbidden => "forbidden",
             Self::NoSandbox => "no-sandbox",
             Self::Malformed => "malformed",
+            Self::TooLarge => "too-large",
+            Self::TooSlow => "too-slow",
         }
     }
 }
@@ -146,6 +164,8 @@ mod tests {
             Refused::Forbidden,
             Refused::NoSandbox,
             Refused::Malformed,
+            Refused::TooLarge,
+            Refused::TooSlow,
         ] {
             assert_eq!(serde_json::json!(reason), reason.label());
         }

@@ -97,7 +97,7 @@ impl Node {
         let id = terms.id.clone();
         let reserved = self.reserve(&id)?;
         let record = Record::new(terms, reserved.address, Timestamp::now());
-        let sandbox = self.place(record, from, reserved).await?;
+        let told = self.place(record, from, reserved).await?;
         let action = if from.is_some() {
             Action::Fork
         } else {
@@ -108,9 +108,7 @@ impl Node {
             .shared
             .feed
             .tell(&id, SandboxEventKind::Created, None);
-        sandbox
-            .told()
-            .ok_or_else(|| LifeError::Refused(Unavailable::Gone(id.to_string())).into())
+        Ok(told)
     }
 
     /// Room, and the name, for a sandbox that is being made.
@@ -141,7 +139,7 @@ impl Node {
         record: Record,
         from: Option<&Arc<Sandbox>>,
         reserved: Reserved,
-    ) -> Result<Arc<Sandbox>, CreateError> {
+    ) -> Result<Told, CreateError> {
         let shared = Arc::clone(&self.0.shared);
         let source: Option<Home> = from.map(|from| from.home.clone());
         let kept = record.clone();
@@ -158,8 +156,10 @@ impl Node {
                 error => error.into(),
             })?;
         let sandbox = Arc::new(Sandbox::new(Arc::clone(&self.0.shared), home, record, None));
+        // Once it is among the others, it may be deleted at once.
+        let told = sandbox.told();
         reserved.keep(&sandbox);
-        Ok(sandbox)
+        told.ok_or_else(|| LifeError::Refused(Unavailable::Gone(sandbox.id.to_string())).into())
     }
 }
 

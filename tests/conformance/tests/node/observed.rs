@@ -208,3 +208,15 @@ fn who_is_refused_is_in_the_audit_log() {
         assert_eq!(refused(), expected);
     });
 }
+
+#[test]
+fn calls_of_a_suspended_sandbox_are_in_the_audit_log() {
+    run(async {
+        let own = Own::start(&[]);
+        let target = own.made("a", json!({})).await;
+        own.order("a", "suspend").await.expect(200);
+        target.execute(sh("echo")).await.unwrap_err();
+        let lines = calls(&own, 1).await;
+        assert_eq!(lines[0]["outcome"], "unavailable", "{lines:?}");
+    });
+}

@@ -1,7 +1,7 @@
-//! A call in a sandbox: admitted, launched, run in a task of its own, told of.
+//! A call in a sandbox: admitted, launched, run, told of.
 //!
 //! ```text
-//! Command ─ admit ─► Leave ─ gate ─► session │ transaction's ─ launch ─► task ─► Events
+//! Command ─ admit ─► Leave ─ gate ─► session │ transaction's ─ launch ─► run ─► Events
 //!                      └─ or a StartError: no guest code has run
 //! ```
 
@@ -289,8 +289,11 @@ fn go(spoken: &Spoken, command: Command, prepared: Prepared, mut observed: Obser
     };
     let span = observed.span().clone();
     let guard = Counted::new(&spoken.sandbox, place);
-    tokio::spawn(call.run(launched, hold, observed, guard).instrument(span));
-    running
+    let work = call.run(launched, hold, observed, guard).instrument(span);
+    Running {
+        events: running.events.made_by(work),
+        ..running
+    }
 }
 
 /// Counts a call that runs, whatever becomes of it.

@@ -197,7 +197,11 @@ fn seat<B: Backend>(
         let command = interpreter_command(limits, caller);
         let (contexts, name) = (contexts.downgrade(), name.clone());
         tokio::spawn(interpreter::run(
-            async move { backend.start(command).await },
+            async move {
+                let mut running = backend.start(command).await?;
+                running.events.detach();
+                Ok(running)
+            },
             new.jobs,
             new.idle,
             new.stop,

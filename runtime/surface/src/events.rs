@@ -1,12 +1,16 @@
 //! What a program does, in order, to whoever started it: a channel bounded by
 //! the bytes that wait in it, and not by their number of pieces.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mote_api::Outcome;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 
 /// Bytes that may wait for a slow reader before the program does: what Linux
@@ -61,10 +65,19 @@ pub struct EventSender {
 }
 
 /// The end that hears of events. Dropping it ends the program.
-#[derive(Debug)]
 pub struct Events {
     receiver: mpsc::UnboundedReceiver<Event>,
     waiting: Arc<Waiting>,
+    /// What makes the events, while it is driven from here.
+    work: Option<Work>,
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
 }
 
 /// A new channel of [`EVENT_BYTES`].
@@ -75,7 +88,12 @@ pub fn events() -> (EventSender, Events) {
         sender,
         waiting: Arc::clone(&waiting),
     };
-    (sender, Events { receiver, waiting })
+    let events = Events {
+        receiver,
+        waiting,
+        work: None,
+    };
+    (sender, events)
 }
 
 /// Nobody hears of events any more.
@@ -130,6 +148,22 @@ impl EventSender {
 }
 
 impl Events {
+    /// The same events, which `work` makes: it goes on while they are waited
+    /// for, in the same task, which saves short programs two switches between
+    /// threads. Whoever does not wait for them all the time lets it go with
+    /// [`Events::detach`].
+    pub fn made_by(mut self, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.work = Some(Box::pin(work));
+        self
+    }
+
+    /// Lets what makes the events go on by itself.
+    pub fn detach(&mut self) {
+        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
+    }
+
     /// The next event; `None` after the last.
     pub async fn recv(&mut self) -> Option<Event> {
         std::future::poll_fn(|context| self.poll_recv(context)).await
@@ -137,12 +171,25 @@ impl Events {
 
     /// As [`Events::recv`], for streams.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if let Some(work) = &mut self.work
+            && work.as_mut().poll(context).is_ready()
+        {
+            self.work = None;
+        }
         self.receiver.poll_recv(context).map(|event| {
             event.inspect(|event| {
                 self.waiting.bytes.fetch_sub(event.cost(), Relaxed);
                 self.waiting.taken.notify_waiters();
             })
         })
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        // It sees that nobody hears any more, and comes to its end.
+        self.receiver.close();
+        self.detach();
     }
 }
 
@@ -163,6 +210,24 @@ mod tests {
         assert_eq!(sent, Ok(()));
         assert_eq!(taken, Some(stdout(EVENT_BYTES)));
         assert_eq!(events.recv().await, Some(stdout(1)));
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_while_it_is_waited_for_and_ends_when_nobody_does() {
+        let (sender, events) = events();
+        let (ended, end) = tokio::sync::oneshot::channel();
+        let mut events = events.made_by(async move {
+            for _ in 0..3 {
+                sender.send(stdout(EVENT_BYTES)).await.unwrap();
+            }
+            sender.closed().await;
+            ended.send(()).unwrap();
+        });
+        for _ in 0..3 {
+            assert_eq!(events.recv().await, Some(stdout(EVENT_BYTES)));
+        }
+        drop(events);
+        assert_eq!(end.await, Ok(()));
     }
 
     #[tokio::test]

@@ -63,7 +63,7 @@ impl Files {
 }
 
 /// A walk over the tree as programs see it. Outside the root nothing is looked
-/// at: names there count as folders.
+/// at, and nothing is entered but the folders above it.
 struct Walk<'a> {
     files: &'a Files,
     root: Vec<OsString>,
@@ -95,6 +95,9 @@ impl<'a> Walk<'a> {
                 continue;
             }
             self.here.push(name);
+            if !self.here.starts_with(&self.root) && !self.root.starts_with(&self.here) {
+                return Err(PathError::Escapes);
+            }
             let Some(path) = self.below().filter(|path| !path.as_os_str().is_empty()) else {
                 continue;
             };

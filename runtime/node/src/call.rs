@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::backend::{Closed, GATE_WAIT, Spoken, reading, writing};
+use crate::life::Request;
 use crate::log::LogLine;
 use crate::observe::{About, Observed};
 use crate::sandbox::{Leave, MAX_CALLS, Sandbox};
@@ -157,7 +158,7 @@ async fn place(sandbox: &Sandbox, wait: Duration) -> Result<OwnedSemaphorePermit
 }
 
 fn ended(sandbox: &Sandbox) -> mote_surface::Unavailable {
-    sandbox.health().err().unwrap_or_else(|| {
+    sandbox.would(Request::Call).err().unwrap_or_else(|| {
         mote_surface::Unavailable::NotNow(format!(
             "sandbox {} was suspended; call again",
             sandbox.id

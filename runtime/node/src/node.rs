@@ -4,7 +4,6 @@ mod admission;
 mod making;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -221,10 +220,7 @@ impl Node {
             ..Snapshot::default()
         };
         for sandbox in self.all() {
-            let Some(told) = sandbox.told() else { continue };
-            snapshot.sandbox(told.state);
-            snapshot.disk_bytes += told.activity.disk_bytes;
-            snapshot.contexts += sandbox.residents.load(Relaxed);
+            sandbox.count_into(&mut snapshot);
         }
         snapshot
     }

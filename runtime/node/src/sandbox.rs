@@ -4,8 +4,8 @@
 mod counters;
 mod folders;
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ pub(crate) use folders::grants;
 
 use crate::feed::Feed;
 use crate::life::{Phase, Refusal, Request};
+use crate::metrics::Snapshot;
 use crate::node::SpecError;
 use crate::observe::Observer;
 use crate::record::Record;
@@ -53,6 +54,8 @@ pub(crate) struct Sandbox {
     /// It holds what this node may not give any more.
     barred: Option<SpecError>,
     life: Mutex<Life>,
+    /// What its record grants, which never changes; from the first call on.
+    grants: OnceLock<Arc<Grants>>,
     /// Open while it is called; closed when it rests.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     /// Calls and files hold it for reading, a transaction for writing.
@@ -77,6 +80,11 @@ struct Life {
 }
 
 impl Life {
+    /// What its folders hold, as far as that was counted.
+    fn disk_bytes(&self) -> u64 {
+        self.disk.as_ref().map_or(0, |disk| disk.used().bytes)
+    }
+
     /// Whether it takes calls and nobody has made one for its idle timeout.
     /// A call is counted only once it runs; one that is still admitted has
     /// just set the time of the last.
@@ -93,7 +101,7 @@ pub(crate) struct Leave {
     /// What the sandbox's calls may use.
     pub(crate) limits: Limits,
     /// What it holds.
-    pub(crate) grants: Grants,
+    pub(crate) grants: Arc<Grants>,
     /// Completes when the sandbox is suspended or deleted.
     pub(crate) ending: CancellationToken,
 }
@@ -124,6 +132,7 @@ impl Sandbox {
                 ending: CancellationToken::new(),
                 disk: None,
             }),
+            grants: OnceLock::new(),
             session: tokio::sync::Mutex::default(),
             gate: Arc::default(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
@@ -144,11 +153,7 @@ impl Sandbox {
         let record = life.record.clone();
         Some(Told {
             id: record.id,
-            // Like a suspended one, it takes no calls.
-            state: match (&self.barred, life.phase.told()?) {
-                (Some(_), _) => SandboxState::Suspended,
-                (None, state) => state,
-            },
+            state: self.state(life.phase)?,
             image: record.image,
             grants: record.grants,
             limits: record.limits,
@@ -160,10 +165,29 @@ impl Sandbox {
             expires_at: record.expires_at.map(|at| at.to_string()),
             address: record.address,
             activity: Activity {
-                disk_bytes: life.disk.as_ref().map_or(0, |disk| disk.used().bytes),
+                disk_bytes: life.disk_bytes(),
                 ..self.counters.told()
             },
         })
+    }
+
+    fn state(&self, phase: Phase) -> Option<SandboxState> {
+        let state = phase.told()?;
+        // Like a suspended one, a barred one takes no calls.
+        Some(match self.barred {
+            Some(_) => SandboxState::Suspended,
+            None => state,
+        })
+    }
+
+    /// Adds it to what the metrics tell of the node.
+    pub(crate) fn count_into(&self, snapshot: &mut Snapshot) {
+        let life = self.life();
+        if let Some(state) = self.state(life.phase) {
+            snapshot.sandbox(state);
+            snapshot.disk_bytes += life.disk_bytes();
+            snapshot.contexts += self.residents.load(Relaxed);
+        }
     }
 
     pub(crate) fn record(&self) -> Record {
@@ -186,26 +210,36 @@ impl Sandbox {
         let mut life = self.life();
         life.phase = self.after(life.phase, Request::Call)?;
         life.last_active = Timestamp::now();
-        let (workspace, tmp) = (self.home.workspace(), self.home.tmp());
-        let grants = grants(&life.record, &workspace, &tmp).map_err(|error| {
-            // It was checked when the record was made.
-            Unavailable::NotNow(format!("sandbox {} cannot be opened: {error}", self.id))
-        })?;
         Ok(Leave {
             limits: life.record.limits.clone(),
-            grants,
+            grants: self.grants(&life.record)?,
             ending: life.ending.clone(),
         })
     }
 
-    /// Whether it would admit a call.
-    pub(crate) fn health(&self) -> Result<(), Unavailable> {
-        let phase = self.phase();
-        self.after(phase, Request::Call).map(drop)
+    /// What it holds; made up once, for every call tells of it.
+    fn grants(&self, record: &Record) -> Result<Arc<Grants>, Unavailable> {
+        if let Some(grants) = self.grants.get() {
+            return Ok(Arc::clone(grants));
+        }
+        let (workspace, tmp) = (self.home.workspace(), self.home.tmp());
+        let grants = grants(&record.grants, &record.env, &workspace, &tmp).map_err(|error| {
+            // It was checked when the record was made.
+            Unavailable::NotNow(format!("sandbox {} cannot be opened: {error}", self.id))
+        })?;
+        Ok(Arc::clone(self.grants.get_or_init(|| Arc::new(grants))))
+    }
+
+    /// Whether it would do what is asked.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub(crate) fn would(&self, request: Request) -> Result<(), Unavailable> {
+        self.after(self.phase(), request).map(drop)
     }
 
     fn after(&self, phase: Phase, request: Request) -> Result<Phase, Unavailable> {
-        if let (Request::Call | Request::Fork, Some(reason)) = (request, &self.barred) {
+        if let (Request::Call, Some(reason)) = (request, &self.barred) {
             return Err(Unavailable::NotNow(reason.to_string()));
         }
         phase.after(request).map_err(|refusal| match refusal {

@@ -29,7 +29,7 @@ impl Transaction {
         let begun = tokio::task::spawn_blocking(move || {
             let draft = sandbox.shared.store.draft(&sandbox.id, &sandbox.home);
             let draft = draft.map_err(|error| failed(&sandbox, &error))?;
-            let session = sandbox.open_at(draft.path(), &sandbox.record())?;
+            let session = sandbox.open_at(draft.path())?;
             let copied = Clock::now(sandbox.shared.store.root());
             Ok(Self {
                 draft,

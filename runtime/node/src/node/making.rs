@@ -70,8 +70,7 @@ impl Node {
         spec: SandboxSpec,
         caller: &Caller,
     ) -> Result<Told, CreateError> {
-        let refused = |_| LifeError::Refused(Unavailable::Gone(from.id.to_string()));
-        from.phase().after(Request::Fork).map_err(refused)?;
+        from.would(Request::Fork).map_err(LifeError::Refused)?;
         let spec = admission::inherit(spec, &from.record());
         let gate = writing(&from.gate, FORK_WAIT).await;
         let gate = gate.map_err(|_| CreateError::Busy(from.id.clone()))?;

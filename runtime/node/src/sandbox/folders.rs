@@ -1,5 +1,6 @@
 //! A sandbox's folders: opened for a session, counted, and accounted for.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use mote_surface::{Files, StartError, Unavailable, Unlimited};
 
 use super::{SESSION_DEADLINE, Sandbox};
 use crate::life::Phase;
-use crate::record::Record;
 use crate::tree;
 
 impl Sandbox {
@@ -32,8 +32,7 @@ impl Sandbox {
     }
 
     fn open(&self) -> Result<Arc<Session>, StartError> {
-        let session = self.open_at(&self.home.workspace(), &self.record())?;
-        Ok(Arc::new(session))
+        self.open_at(&self.home.workspace()).map(Arc::new)
     }
 
     /// The account of its folders. Whoever asks first waits for the counting;
@@ -88,12 +87,13 @@ impl Sandbox {
     }
 
     /// A session over `workspace` in the place of its own.
-    pub(crate) fn open_at(&self, workspace: &Path, record: &Record) -> Result<Session, StartError> {
-        let grants = grants(record, workspace, &self.home.tmp())
+    pub(crate) fn open_at(&self, workspace: &Path) -> Result<Session, StartError> {
+        let record = self.record();
+        let grants = grants(&record.grants, &record.env, workspace, &self.home.tmp())
             .map_err(|error| StartError::Invalid(error.to_string()))?;
         let limits = Limits {
             deadline: SESSION_DEADLINE,
-            ..record.limits.clone()
+            ..record.limits
         };
         let opened = self.shared.host.session_on(grants, limits, &self.disk());
         opened.map_err(|error| {
@@ -112,11 +112,16 @@ impl Sandbox {
 }
 
 /// What a sandbox holds: its own folders, the time and random bytes unless
-/// its record says otherwise, and what its record grants.
+/// `granted` says otherwise, and what that grants.
 ///
 /// # Errors
 /// A grant is malformed, or is of a guest path that is taken.
-pub(crate) fn grants(record: &Record, workspace: &Path, tmp: &Path) -> Result<Grants, GrantError> {
+pub(crate) fn grants(
+    granted: &[Grant],
+    env: &BTreeMap<String, String>,
+    workspace: &Path,
+    tmp: &Path,
+) -> Result<Grants, GrantError> {
     let own = |guest, host: &Path| {
         Grant::Preopen(Preopen {
             guest,
@@ -130,7 +135,7 @@ pub(crate) fn grants(record: &Record, workspace: &Path, tmp: &Path) -> Result<Gr
         Grant::Clock(Clock::Real),
         Grant::Random(Random::Real),
     ];
-    let all = usual.into_iter().chain(record.grants.iter().cloned());
-    let env = record.env.iter();
-    Grants::of(all)?.with_env(env.map(|(name, value)| (name.clone(), value.clone())))
+    let env = env.iter();
+    Grants::of(usual.into_iter().chain(granted.iter().cloned()))?
+        .with_env(env.map(|(name, value)| (name.clone(), value.clone())))
 }

@@ -74,7 +74,11 @@ impl<B: Backend> Envelope<B> {
         }
         let files = self.backend.files().await;
         let files = files.map_err(|error| status::unavailable(&error))?;
-        status::directory(files.resolve(path))
+        // A path may lead through thousands of folders. The files are let go
+        // before the program is started, which may have to wait for that.
+        let path = path.to_owned();
+        let found = tokio::task::spawn_blocking(move || files.resolve(&path)).await;
+        status::directory(found.map_err(|_| status::broken_off())?)
     }
 }
 

@@ -132,6 +132,21 @@ impl Limits {
             handles: self.handles.min(other.handles),
         }
     }
+
+    /// The larger of each pair of ceilings.
+    pub fn max(&self, other: &Self) -> Self {
+        Self {
+            deadline: self.deadline.max(other.deadline),
+            memory: self.memory.max(other.memory),
+            output: self.output.max(other.output),
+            disk: self.disk.max(other.disk),
+            disk_entries: self.disk_entries.max(other.disk_entries),
+            processes: self.processes.max(other.processes),
+            spawns: self.spawns.max(other.spawns),
+            depth: self.depth.max(other.depth),
+            handles: self.handles.max(other.handles),
+        }
+    }
 }
 
 /// A duration as a JSON number of seconds.
@@ -224,6 +239,17 @@ mod tests {
         assert_eq!(limits.disk, Limits::default().disk);
         assert!(serde_json::from_str::<Limits>(r#"{"deadline": -1}"#).is_err());
         assert!(serde_json::from_str::<Limits>(r#"{"memroy": "1Gi"}"#).is_err());
+    }
+
+    #[test]
+    fn max_takes_the_larger_of_each() {
+        let large = Limits {
+            depth: 9,
+            memory: ByteSize::kib(64),
+            ..Limits::default()
+        };
+        let max = Limits::default().max(&large);
+        assert_eq!((max.depth, max.memory), (9, Limits::default().memory));
     }
 
     #[test]

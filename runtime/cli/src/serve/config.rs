@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use mote_api::Limits;
 use mote_host::HostConfig;
 use mote_node::{NodeConfig, SandboxLimits, most_limits};
 
@@ -125,7 +124,8 @@ pub(super) fn check(args: ServeArgs, places: &PlacesArgs) -> Result<Config, Fail
     };
     let node = NodeConfig {
         limits: SandboxLimits {
-            most: at_least(most_limits(), &usual),
+            // Who starts a node may raise what a sandbox may have.
+            most: most_limits().max(&usual),
             usual,
         },
         folders: allow_folder,
@@ -143,21 +143,6 @@ fn is_loopback(prefix: IpNet) -> bool {
     [prefix.network(), prefix.broadcast()]
         .iter()
         .all(IpAddr::is_loopback)
-}
-
-/// Who starts a node may raise what a sandbox may have.
-fn at_least(most: Limits, usual: &Limits) -> Limits {
-    Limits {
-        deadline: most.deadline.max(usual.deadline),
-        memory: most.memory.max(usual.memory),
-        output: most.output.max(usual.output),
-        disk: most.disk.max(usual.disk),
-        disk_entries: most.disk_entries.max(usual.disk_entries),
-        processes: most.processes.max(usual.processes),
-        spawns: most.spawns.max(usual.spawns),
-        depth: most.depth.max(usual.depth),
-        handles: most.handles.max(usual.handles),
-    }
 }
 
 #[cfg(test)]

@@ -110,9 +110,11 @@ pub(crate) enum Verb {
     /// Create a sandbox with the files of another
     Fork(ForkArgs),
     /// Let sandboxes take no calls until they are resumed
-    Suspend(SuspendArgs),
+    #[command(after_help = SUSPEND_HELP)]
+    Suspend(NamesArgs),
     /// Let suspended sandboxes take calls again
-    Resume(ResumeArgs),
+    #[command(after_help = RESUME_HELP)]
+    Resume(NamesArgs),
     /// Delete sandboxes, files and all
     Rm(RemoveArgs),
     /// Show sandboxes as they work
@@ -323,19 +325,9 @@ pub(crate) struct ForkArgs {
     pub(crate) server: ServerArgs,
 }
 
+/// Of verbs that do one thing to each sandbox.
 #[derive(Debug, clap::Args)]
-#[command(after_help = SUSPEND_HELP)]
-pub(crate) struct SuspendArgs {
-    /// The sandboxes' names
-    #[arg(required = true)]
-    pub(crate) ids: Vec<String>,
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = RESUME_HELP)]
-pub(crate) struct ResumeArgs {
+pub(crate) struct NamesArgs {
     /// The sandboxes' names
     #[arg(required = true)]
     pub(crate) ids: Vec<String>,

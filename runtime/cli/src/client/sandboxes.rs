@@ -8,7 +8,7 @@ use mote_api::{Sandbox, SandboxId};
 use serde_json::json;
 
 use crate::client::api::Api;
-use crate::client::args::{PsArgs, RemoveArgs, ResumeArgs, ServerArgs, SuspendArgs, TableForm};
+use crate::client::args::{NamesArgs, PsArgs, RemoveArgs, ServerArgs, TableForm};
 use crate::client::request::Act;
 use crate::client::server::{self, Server};
 use crate::client::{parse, table};
@@ -40,12 +40,12 @@ pub(crate) fn list(args: PsArgs) -> Result<u8, Failure> {
 }
 
 /// Suspends sandboxes.
-pub(crate) fn suspend(args: SuspendArgs) -> Result<u8, Failure> {
+pub(crate) fn suspend(args: NamesArgs) -> Result<u8, Failure> {
     act_on(Act::Suspend, &args.ids, &args.server)
 }
 
 /// Resumes sandboxes.
-pub(crate) fn resume(args: ResumeArgs) -> Result<u8, Failure> {
+pub(crate) fn resume(args: NamesArgs) -> Result<u8, Failure> {
     act_on(Act::Resume, &args.ids, &args.server)
 }
 

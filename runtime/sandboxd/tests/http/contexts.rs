@@ -1,71 +1,19 @@
 //! Long-lived interpreters over real processes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may stop at what it did not expect"
-)]
-
-use std::path::Path;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::{Extension, Router};
 use http::{Request, StatusCode};
-use mote_sandboxd::ProcessBackend;
-use mote_surface::{Backend, rest, runtime};
+use mote_surface::Backend;
 use serde_json::{Value, json};
-use tower::util::ServiceExt;
 
-/// No test takes longer, unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Sandbox {
-    root: tempfile::TempDir,
-    backend: ProcessBackend,
-    router: Router,
-}
+use crate::sandbox::{PATIENCE, Sandbox};
 
 impl Sandbox {
-    fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let backend = ProcessBackend::open(root.path(), 4096, "SANDBOX_").unwrap();
-        let router = rest::router::<ProcessBackend>().layer(Extension(backend.clone()));
-        Self {
-            root,
-            backend,
-            router,
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.root.path()
-    }
-
-    async fn send(&self, request: Request<Body>) -> (StatusCode, Value) {
-        self.send_to(&self.router, request).await
-    }
-
-    async fn send_to(&self, router: &Router, request: Request<Body>) -> (StatusCode, Value) {
-        let answered = router.clone().oneshot(request);
-        let response = tokio::time::timeout(PATIENCE, answered);
-        let response = response.await.expect("an answer in time").unwrap();
-        let status = response.status();
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX);
-        let body = body.await.unwrap();
-        let body = match body.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&body).unwrap(),
-        };
-        (status, body)
-    }
-
     async fn call(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
         let request = Request::builder().method(method).uri(path);
-        self.send(request.body(body.to_string().into()).unwrap())
-            .await
+        let answer = self.rest(request.body(body.to_string().into()).unwrap());
+        let answer = answer.await;
+        (answer.status, answer.json())
     }
 
     async fn run(&self, name: &str, code: &str) -> (StatusCode, Value) {
@@ -86,10 +34,9 @@ impl Sandbox {
             .header("content-type", "application/json")
             .header("mote-call", json!({ "context": context }).to_string())
             .body(json!({ "command": line }).to_string().into());
-        let runtime = runtime::router::<ProcessBackend>().layer(Extension(self.backend.clone()));
-        let (status, body) = self.send_to(&runtime, request.unwrap()).await;
-        assert_eq!(status, StatusCode::OK, "{body}");
-        body
+        let answer = self.runtime(request.unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        answer.json()
     }
 }
 

@@ -1,76 +1,26 @@
 //! The python-runtime API over real processes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may stop at what it did not expect"
-)]
-
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::{Extension, Router};
-use http::{HeaderMap, Request, StatusCode};
-use mote_sandboxd::ProcessBackend;
-use mote_surface::runtime;
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
-use tower::util::ServiceExt;
 
-/// No test takes longer, unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Sandbox {
-    root: tempfile::TempDir,
-    router: Router,
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-}
+use crate::sandbox::{Answer, Sandbox};
 
 impl Sandbox {
-    fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let backend = ProcessBackend::open(root.path(), 4096, "SANDBOX_").unwrap();
-        let router = runtime::router::<ProcessBackend>().layer(Extension(backend));
-        Self { root, router }
-    }
-
     fn file(&self, path: &str) -> String {
-        std::fs::read_to_string(self.root.path().join(path)).unwrap()
-    }
-
-    async fn send(&self, request: Request<Body>) -> Answer {
-        let answered = self.router.clone().oneshot(request);
-        let response = tokio::time::timeout(PATIENCE, answered);
-        let response = response.await.expect("an answer in time").unwrap();
-        let (parts, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.into()).unwrap(),
-        }
+        std::fs::read_to_string(self.path().join(path)).unwrap()
     }
 
     async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap())
+        self.runtime(Request::get(path).body(Body::empty()).unwrap())
             .await
     }
 
     async fn execute(&self, body: Value) -> Answer {
         let request = Request::post("/execute").header("content-type", "application/json");
-        self.send(request.body(body.to_string().into()).unwrap())
+        self.runtime(request.body(body.to_string().into()).unwrap())
             .await
     }
 
@@ -79,7 +29,7 @@ impl Sandbox {
         let body =
             format!("--B\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n--B--\r\n");
         let request = Request::post("/upload").header("content-type", kind);
-        self.send(request.body(body.into()).unwrap()).await
+        self.runtime(request.body(body.into()).unwrap()).await
     }
 }
 
@@ -172,7 +122,7 @@ async fn options_in_the_header_hold_for_the_command() {
             .header("content-type", "application/json")
             .header("mote-call", options)
             .body(json!({ "command": "sleep 60" }).to_string().into());
-        sandbox.send(request.unwrap())
+        sandbox.runtime(request.unwrap())
     };
     let limited = send(r#"{"limits": {"deadline": 0.2}}"#).await;
     assert_eq!(limited.json()["timed_out"], true);
@@ -207,8 +157,8 @@ async fn a_file_goes_up_and_comes_down() {
 #[tokio::test]
 async fn a_folder_is_listed() {
     let sandbox = Sandbox::new();
-    std::fs::create_dir(sandbox.root.path().join("b")).unwrap();
-    std::fs::write(sandbox.root.path().join("a"), "12").unwrap();
+    std::fs::create_dir(sandbox.path().join("b")).unwrap();
+    std::fs::write(sandbox.path().join("a"), "12").unwrap();
     for path in ["/list/", "/list/.", "/list/b%2F.."] {
         let listed = sandbox.get(path).await;
         let rows = listed.json();
@@ -234,7 +184,7 @@ async fn a_folder_is_listed() {
 #[tokio::test]
 async fn whether_a_path_exists_is_told() {
     let sandbox = Sandbox::new();
-    std::fs::write(sandbox.root.path().join("ä b"), "").unwrap();
+    std::fs::write(sandbox.path().join("ä b"), "").unwrap();
     for (path, body) in [
         ("/exists/%C3%A4%20b", r#"{"path":"ä b","exists":true}"#),
         ("/exists/no", r#"{"path":"no","exists":false}"#),
@@ -249,7 +199,7 @@ async fn whether_a_path_exists_is_told() {
 #[tokio::test]
 async fn nothing_outside_is_reached() {
     let sandbox = Sandbox::new();
-    std::os::unix::fs::symlink("/etc", sandbox.root.path().join("out")).unwrap();
+    std::os::unix::fs::symlink("/etc", sandbox.path().join("out")).unwrap();
     let denied = r#"{"message":"Access denied"}"#;
     for path in [
         "/download/..%2Fetc%2Fpasswd",
@@ -277,14 +227,14 @@ async fn nothing_outside_is_reached() {
             "{name}"
         );
     }
-    assert!(!sandbox.root.path().parent().unwrap().join("x").exists());
+    assert!(!sandbox.path().parent().unwrap().join("x").exists());
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_told() {
     let sandbox = Sandbox::new();
-    std::fs::create_dir(sandbox.root.path().join("folder")).unwrap();
-    std::fs::write(sandbox.root.path().join("file"), "").unwrap();
+    std::fs::create_dir(sandbox.path().join("folder")).unwrap();
+    std::fs::write(sandbox.path().join("file"), "").unwrap();
     for (path, body) in [
         ("/download/no", r#"{"message":"File not found"}"#),
         ("/download/folder", r#"{"message":"File not found"}"#),
@@ -319,7 +269,7 @@ async fn other_methods_are_refused() {
         ("DELETE", "/exists/x", "GET"),
     ] {
         let request = Request::builder().method(method).uri(path);
-        let told = sandbox.send(request.body(Body::empty()).unwrap()).await;
+        let told = sandbox.runtime(request.body(Body::empty()).unwrap()).await;
         assert_eq!(
             told.status,
             StatusCode::METHOD_NOT_ALLOWED,
@@ -375,8 +325,8 @@ async fn an_upload_that_is_none_is_refused_and_leaves_nothing() {
         ),
     ] {
         let request = Request::post("/upload").header("content-type", kind);
-        let told = sandbox.send(request.body(body.into()).unwrap()).await;
+        let told = sandbox.runtime(request.body(body.into()).unwrap()).await;
         assert_eq!(told.status, status, "{kind} {body}: {}", told.body);
     }
-    assert_eq!(std::fs::read_dir(sandbox.root.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 0);
 }

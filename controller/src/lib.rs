@@ -1,1 +1,2 @@
 //! The controller.
+pub mod crd;

@@ -1,0 +1,343 @@
+//! Who hears of what: one watch a kind, and a queue a controller.
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, join_all};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::runtime::watcher::Config;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use prometheus_client::registry::Registry;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::{self, Cache, Change, Filler, Watched};
+use crate::context::{Caches, Context, Guarded, Metrics};
+use crate::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
+use crate::driver::{self, Queue, Waiting, queue};
+use crate::event::Events;
+use crate::names::{controller_of, label};
+use crate::settings::Settings;
+use crate::{claim, pool, sandbox, template};
+
+/// The controllers, their caches filling, waiting to lead.
+pub struct Controllers {
+    /// What they share.
+    pub context: Arc<Context>,
+    waiting: Waitings,
+    watches: Vec<BoxFuture<'static, ()>>,
+}
+
+struct Queues<S, C, P, T> {
+    sandboxes: S,
+    claims: C,
+    pools: P,
+    templates: T,
+}
+
+type Waitings = Queues<
+    Waiting<Guarded<Sandbox>>,
+    Waiting<Guarded<SandboxClaim>>,
+    Waiting<Guarded<SandboxWarmPool>>,
+    Waiting<Guarded<SandboxTemplate>>,
+>;
+
+type Pushers = Queues<
+    Queue<Guarded<Sandbox>>,
+    Queue<Guarded<SandboxClaim>>,
+    Queue<Guarded<SandboxWarmPool>>,
+    Queue<Guarded<SandboxTemplate>>,
+>;
+
+impl Controllers {
+    /// Makes the caches and the queues; nothing is asked of the API server yet.
+    pub fn new(client: Client, settings: Settings, registry: &mut Registry) -> Self {
+        let (sandboxes, fill_sandboxes) = Cache::new(Some(label::WARM_POOL_SANDBOX));
+        let (pods, fill_pods) = Cache::new(None);
+        let (services, fill_services) = Cache::new(None);
+        let (claims, fill_claims) = Cache::new(None);
+        let (pools, fill_pools) = Cache::new(None);
+        let (templates, fill_templates) = Cache::new(None);
+        let (policies, fill_policies) = Cache::new(None);
+        let extensions = settings.extensions;
+        let context = Arc::new(Context {
+            caches: Caches {
+                sandboxes,
+                pods,
+                services,
+                claims,
+                pools,
+                templates,
+                policies,
+            },
+            settings,
+            metrics: Metrics::register(registry),
+            events: Events::new(client.clone(), crate::names::FIELD_MANAGER),
+            client,
+        });
+        let (pushers, waiting) = queues();
+        let pushers = Arc::new(pushers);
+        let watch = Watch {
+            context: &context,
+            pushers: &pushers,
+        };
+        let ours = || Config::default();
+        // What others own is none of our business: their pods do not pass the selector.
+        let children = || Config::default().labels(label::SANDBOX_NAME_HASH);
+        let mut watches = vec![
+            watch.kind(
+                fill_sandboxes,
+                ours(),
+                cache::trim,
+                Pushers::sandbox_changed,
+            ),
+            watch.kind(
+                fill_pods,
+                children(),
+                cache::trim_pod,
+                Pushers::child_changed,
+            ),
+            watch.kind(
+                fill_services,
+                children(),
+                cache::trim_service,
+                Pushers::child_changed,
+            ),
+        ];
+        if extensions {
+            watches.extend([
+                watch.kind(fill_claims, ours(), cache::trim, Pushers::claim_changed),
+                watch.kind(fill_pools, ours(), cache::trim, Pushers::pool_changed),
+                watch.kind(
+                    fill_templates,
+                    ours(),
+                    cache::trim,
+                    Pushers::template_changed,
+                ),
+                watch.kind(fill_policies, ours(), cache::trim, Pushers::policy_changed),
+            ]);
+        }
+        Self {
+            context,
+            waiting,
+            watches,
+        }
+    }
+
+    /// Ends when every kind was listed once.
+    pub async fn filled(context: &Context) {
+        let Caches {
+            sandboxes,
+            pods,
+            services,
+            claims,
+            pools,
+            templates,
+            policies,
+        } = &context.caches;
+        tokio::join!(sandboxes.filled(), pods.filled(), services.filled());
+        if context.settings.extensions {
+            tokio::join!(
+                claims.filled(),
+                pools.filled(),
+                templates.filled(),
+                policies.filled()
+            );
+        }
+    }
+
+    /// Fills the caches from now on, and reconciles once `lead` is done, until
+    /// `shutdown`; then finishes what is being reconciled.
+    pub async fn run(self, lead: impl Future<Output = ()> + Send, shutdown: CancellationToken) {
+        let Self {
+            context,
+            waiting,
+            watches,
+        } = self;
+        let watching = join_all(watches);
+        let reconciling = async {
+            lead.await;
+            Self::filled(&context).await;
+            reconcile(&context, waiting, &shutdown).await;
+        };
+        tokio::select! {
+            _ = watching => {}
+            () = reconciling => {}
+        }
+    }
+}
+
+async fn reconcile(context: &Arc<Context>, waiting: Waitings, shutdown: &CancellationToken) {
+    let (caches, settings) = (context.caches.clone(), &context.settings);
+    let given = || (context.clone(), shutdown.clone());
+    let (shared, stop) = given();
+    let sandboxes = driver::run(
+        caches.sandboxes,
+        waiting.sandboxes,
+        settings.sandbox_workers,
+        sandbox::reconcile,
+        shared,
+        stop,
+    );
+    let extensions = async {
+        let (shared, stop) = given();
+        let claims = driver::run(
+            caches.claims,
+            waiting.claims,
+            settings.claim_workers,
+            claim::reconcile,
+            shared,
+            stop,
+        );
+        let (shared, stop) = given();
+        let pools = driver::run(
+            caches.pools,
+            waiting.pools,
+            settings.pool_workers,
+            pool::reconcile,
+            shared,
+            stop,
+        );
+        let (shared, stop) = given();
+        let templates = driver::run(
+            caches.templates,
+            waiting.templates,
+            settings.template_workers,
+            template::reconcile,
+            shared,
+            stop,
+        );
+        if settings.extensions {
+            tokio::join!(claims, pools, templates);
+        }
+    };
+    tokio::join!(sandboxes, extensions);
+}
+
+fn queues() -> (Pushers, Waitings) {
+    let (sandboxes, waiting_sandboxes) = queue();
+    let (claims, waiting_claims) = queue();
+    let (pools, waiting_pools) = queue();
+    let (templates, waiting_templates) = queue();
+    (
+        Queues {
+            sandboxes,
+            claims,
+            pools,
+            templates,
+        },
+        Queues {
+            sandboxes: waiting_sandboxes,
+            claims: waiting_claims,
+            pools: waiting_pools,
+            templates: waiting_templates,
+        },
+    )
+}
+
+struct Watch<'a> {
+    context: &'a Arc<Context>,
+    pushers: &'a Arc<Pushers>,
+}
+
+impl Watch<'_> {
+    fn kind<K>(
+        &self,
+        filler: Filler<K>,
+        config: Config,
+        trim: fn(&mut K),
+        told: fn(&Pushers, &Context, &Change<K>),
+    ) -> BoxFuture<'static, ()>
+    where
+        K: Watched + DeserializeOwned + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let (context, pushers) = (self.context.clone(), self.pushers.clone());
+        let events = watcher(Api::<K>::all(context.client.clone()), config)
+            .default_backoff()
+            .modify(trim);
+        Box::pin(filler.fill(events, move |change| told(&pushers, &context, change)))
+    }
+}
+
+fn ask<K: Watched>(queue: &Queue<K>, object: &K) {
+    let meta = object.meta();
+    queue.push(
+        meta.namespace.as_deref().unwrap_or_default(),
+        meta.name.as_deref().unwrap_or_default(),
+    );
+}
+
+impl Pushers {
+    fn sandbox_changed(&self, _: &Context, change: &Change<Guarded<Sandbox>>) {
+        change
+            .after
+            .iter()
+            .for_each(|sandbox| ask(&self.sandboxes, &**sandbox));
+        let heard = claim::concerns(change);
+        for sandbox in change.both() {
+            let Some(owner) = controller_of(sandbox.meta()) else {
+                continue;
+            };
+            let namespace = sandbox.namespace().unwrap_or_default();
+            match owner.kind.as_str() {
+                "SandboxClaim" if heard => self.claims.push(&namespace, &owner.name),
+                "SandboxWarmPool" => self.pools.push(&namespace, &owner.name),
+                _ => {}
+            }
+        }
+    }
+
+    fn child_changed<K: Watched>(&self, _: &Context, change: &Change<K>) {
+        for child in change.both() {
+            if let Some(owner) = controller_of(child.meta()).filter(|owner| owner.kind == "Sandbox")
+            {
+                self.sandboxes
+                    .push(&child.namespace().unwrap_or_default(), &owner.name);
+            }
+        }
+    }
+
+    fn claim_changed(&self, _: &Context, change: &Change<Guarded<SandboxClaim>>) {
+        change
+            .after
+            .iter()
+            .for_each(|claim| ask(&self.claims, &**claim));
+    }
+
+    fn pool_changed(&self, context: &Context, change: &Change<Guarded<SandboxWarmPool>>) {
+        let Some(pool) = change.latest() else { return };
+        ask(&self.pools, &**pool);
+        for (namespace, name) in claim::waiting_for_pool(&context.caches, change) {
+            self.claims.push(&namespace, &name);
+        }
+    }
+
+    fn template_changed(&self, context: &Context, change: &Change<Guarded<SandboxTemplate>>) {
+        let Some(template) = change.latest() else {
+            return;
+        };
+        ask(&self.templates, &**template);
+        let (namespace, name) = (
+            template.namespace().unwrap_or_default(),
+            template.name_any(),
+        );
+        for pool in pool::of_template(&context.caches, &namespace, &name) {
+            self.pools.push(&namespace, &pool);
+        }
+        for claim in claim::waiting_for_template(&context.caches, &namespace, &name) {
+            self.claims.push(&namespace, &claim);
+        }
+    }
+
+    fn policy_changed(&self, _: &Context, change: &Change<NetworkPolicy>) {
+        for policy in change.both() {
+            if let Some(owner) =
+                controller_of(policy.meta()).filter(|owner| owner.kind == "SandboxTemplate")
+            {
+                self.templates
+                    .push(&policy.namespace().unwrap_or_default(), &owner.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Events: the story that `kubectl describe` tells.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Client, Resource};
+use tokio::sync::mpsc;
+
+/// Events that wait to be sent, at most. Beyond it the newest are dropped: no
+/// reconcile waits for a story to be told.
+const WAITING_EVENTS: usize = 1024;
+/// What the API server takes as the note of an event, in bytes.
+const NOTE_BYTES: usize = 1024;
+
+/// Takes events and sends them in the background, in order.
+#[derive(Clone, Debug)]
+pub struct Events {
+    queue: mpsc::Sender<(Event, ObjectReference)>,
+}
+
+impl Events {
+    /// Starts to send what it is given until its last copy is gone.
+    pub fn new(client: Client, controller: &str) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<(Event, ObjectReference)>(WAITING_EVENTS);
+        let recorder = Recorder::new(client, controller.into());
+        tokio::spawn(async move {
+            while let Some((event, about)) = waiting.recv().await {
+                if let Err(error) = recorder.publish(&event, &about).await {
+                    tracing::debug!(%error, reason = event.reason, "an event could not be written");
+                }
+            }
+        });
+        Self { queue }
+    }
+
+    /// Tells that something went as it should.
+    pub fn normal<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        reason: &str,
+        action: &str,
+        note: impl Into<String>,
+    ) {
+        self.tell(about, EventType::Normal, reason, action, note.into());
+    }
+
+    /// Tells that someone should look.
+    pub fn warning<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        reason: &str,
+        action: &str,
+        note: impl Into<String>,
+    ) {
+        self.tell(about, EventType::Warning, reason, action, note.into());
+    }
+
+    fn tell<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: String,
+    ) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            action: action.to_owned(),
+            note: Some(shorten(note)),
+            secondary: None,
+        };
+        if self.queue.try_send((event, about.object_ref(&()))).is_err() {
+            tracing::debug!(reason, "an event was dropped: too many wait to be written");
+        }
+    }
+}
+
+fn shorten(mut note: String) -> String {
+    if note.len() > NOTE_BYTES {
+        note.truncate(note.floor_char_boundary(NOTE_BYTES - '…'.len_utf8()));
+        note.push('…');
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_note_is_cut_between_characters() {
+        assert_eq!(shorten("short".to_owned()), "short");
+        let cut = shorten("é".repeat(NOTE_BYTES));
+        assert!(cut.len() <= NOTE_BYTES && cut.ends_with('…'));
+    }
+}

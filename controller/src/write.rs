@@ -1,0 +1,291 @@
+//! Every request that changes the cluster, and live reads: one door, counted.
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{
+    Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+};
+use kube::{Resource, ResourceExt};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::names::FIELD_MANAGER;
+
+/// A kind that the API server keeps by namespace and name.
+pub trait Stored:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + Serialize
+    + DeserializeOwned
+{
+}
+impl<K> Stored for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned
+{
+}
+
+/// Why a request did not do what it says. The first three are part of life
+/// where others write too.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// There is no object of that name any more.
+    #[error("{0} is not there")]
+    NotFound(String),
+    /// Someone wrote in between; the next pass sees what.
+    #[error("{0} was changed by someone else")]
+    Conflict(String),
+    /// The name is taken.
+    #[error("{0} exists already")]
+    AlreadyExists(String),
+    /// The API server declines, and says why.
+    #[error("{message}")]
+    Rejected {
+        /// The HTTP status.
+        code: u16,
+        /// One word of Kubernetes.
+        reason: String,
+        /// A sentence for people.
+        message: String,
+    },
+    /// No answer that could be understood.
+    #[error("the API server could not be asked about {object}: {source}")]
+    Unreachable {
+        /// What the request was about.
+        object: String,
+        /// What went wrong.
+        source: Box<kube::Error>,
+    },
+}
+
+impl WriteError {
+    /// Whether the same request can only fail again: the object itself is at fault.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected {
+                code: 400 | 422,
+                ..
+            }
+        )
+    }
+
+    fn from(error: kube::Error, object: impl FnOnce() -> String) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self::Unreachable {
+                object: object(),
+                source: Box::new(error),
+            };
+        };
+        match (status.code, status.reason.as_str()) {
+            (404, "NotFound") => Self::NotFound(object()),
+            (409, "AlreadyExists") => Self::AlreadyExists(object()),
+            (409, _) => Self::Conflict(object()),
+            _ => Self::Rejected {
+                code: status.code,
+                reason: status.reason.clone(),
+                message: status.message.clone(),
+            },
+        }
+    }
+}
+
+/// Which object is to be deleted, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Deletion {
+    /// Only the object with this UID.
+    pub uid: Option<String>,
+    /// Only if nobody wrote since.
+    pub resource_version: Option<String>,
+    /// The object lingers until all that blocks its deletion is gone.
+    pub foreground: bool,
+}
+
+/// How many requests of each kind were made.
+#[derive(Clone, Debug, Default)]
+pub struct WriteMetrics {
+    requests: Family<RequestLabels, Counter>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    kind: String,
+    verb: &'static str,
+    result: &'static str,
+}
+
+impl WriteMetrics {
+    /// Makes them known to the registry.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "mote_controller_api_requests",
+            "Requests to the API server, without watches, by kind, verb and result",
+            metrics.requests.clone(),
+        );
+        metrics
+    }
+
+    fn count<K: Stored>(&self, verb: &'static str, result: Option<&WriteError>) {
+        let result = match result {
+            None => "ok",
+            Some(WriteError::NotFound(_)) => "not_found",
+            Some(WriteError::Conflict(_)) => "conflict",
+            Some(WriteError::AlreadyExists(_)) => "already_exists",
+            Some(WriteError::Rejected { .. }) => "rejected",
+            Some(WriteError::Unreachable { .. }) => "unreachable",
+        };
+        let kind = K::kind(&()).into_owned();
+        self.requests
+            .get_or_create(&RequestLabels { kind, verb, result })
+            .inc();
+    }
+}
+
+impl Context {
+    /// Creates an object in its namespace.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn create<K: Stored>(&self, object: &K) -> Result<K, WriteError> {
+        let namespace = object.namespace().unwrap_or_default();
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..Default::default()
+        };
+        let result = self.api::<K>(&namespace).create(&params, object).await;
+        self.done::<K, _>(
+            "create",
+            result,
+            &namespace,
+            object.meta().name.as_deref().unwrap_or("(unnamed)"),
+        )
+    }
+
+    /// Puts an object in place of the one with the same name and resource version.
+    ///
+    /// # Errors
+    /// What the API server says; [`WriteError::Conflict`] if someone wrote since.
+    pub async fn replace<K: Stored>(&self, object: &K) -> Result<K, WriteError> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..Default::default()
+        };
+        let result = self
+            .api::<K>(&namespace)
+            .replace(&name, &params, object)
+            .await;
+        self.done::<K, _>("update", result, &namespace, &name)
+    }
+
+    /// Merges a JSON patch into an object. One with `metadata.resourceVersion`
+    /// applies only if nobody wrote since.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn merge_patch<K: Stored>(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<K, WriteError> {
+        let result = self
+            .api::<K>(namespace)
+            .patch(name, &params(), &Patch::Merge(patch))
+            .await;
+        self.done::<K, _>("patch", result, namespace, name)
+    }
+
+    /// Merges a JSON patch into an object's status.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn merge_patch_status<K: Stored>(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<K, WriteError> {
+        let result = self
+            .api::<K>(namespace)
+            .patch_status(name, &params(), &Patch::Merge(patch))
+            .await;
+        self.done::<K, _>("patch_status", result, namespace, name)
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// What the API server says; [`WriteError::Conflict`] if it is not the one meant.
+    pub async fn delete<K: Stored>(
+        &self,
+        namespace: &str,
+        name: &str,
+        how: Deletion,
+    ) -> Result<(), WriteError> {
+        let Deletion {
+            uid,
+            resource_version,
+            foreground,
+        } = how;
+        let params = DeleteParams {
+            propagation_policy: foreground.then_some(PropagationPolicy::Foreground),
+            preconditions: Some(Preconditions {
+                uid,
+                resource_version,
+            }),
+            ..Default::default()
+        };
+        let result = self.api::<K>(namespace).delete(name, &params).await;
+        self.done::<K, _>("delete", result, namespace, name)
+            .map(|_| ())
+    }
+
+    /// Asks the API server, not the cache.
+    ///
+    /// # Errors
+    /// What the API server says. An object that is not there is no error.
+    pub async fn get<K: Stored>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<K>, WriteError> {
+        let result = self.api::<K>(namespace).get_opt(name).await;
+        self.done::<K, _>("get", result, namespace, name)
+    }
+
+    fn api<K: Stored>(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    fn done<K: Stored, T>(
+        &self,
+        verb: &'static str,
+        result: Result<T, kube::Error>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<T, WriteError> {
+        let result = result.map_err(|error| {
+            WriteError::from(error, || format!("{} {namespace}/{name}", K::kind(&())))
+        });
+        self.metrics.writes.count::<K>(verb, result.as_ref().err());
+        result
+    }
+}
+
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..Default::default()
+    }
+}

@@ -1,1 +1,20 @@
-//! The harness.
+//! Stories on a real Kubernetes: what they share.
+//!
+//! A story has a namespace of its own, asks the API server for things as any
+//! user would, and waits for what must become true, under a deadline. It needs
+//! a cluster with the controller of this project in it, and `KUBECONFIG`;
+//! `make e2e` brings both.
+
+mod controller;
+mod kubectl;
+mod manifest;
+mod metrics;
+mod proxy;
+mod story;
+
+pub use controller::{ControllerProcess, Only};
+pub use kubectl::{kubectl, kubectl_fails};
+pub use manifest::{busybox, claim, patience, pool, sandbox, template};
+pub use metrics::Scrape;
+pub use proxy::{Fault, Faults, FaultyApi};
+pub use story::Story;

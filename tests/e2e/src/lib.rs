@@ -10,6 +10,7 @@ mod kubectl;
 mod manifest;
 mod metrics;
 mod proxy;
+mod rows;
 mod story;
 
 pub use controller::{ControllerProcess, Only};
@@ -17,4 +18,5 @@ pub use kubectl::{kubectl, kubectl_fails};
 pub use manifest::{busybox, claim, patience, pool, sandbox, template};
 pub use metrics::Scrape;
 pub use proxy::{Fault, Faults, FaultyApi};
+pub use rows::{Row, table};
 pub use story::Story;

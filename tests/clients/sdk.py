@@ -1,15 +1,18 @@
-"""The published SDK, from its connection downwards and as it is published.
+"""The published SDK, as it is published.
 
 usage: sdk.py python-runtime URL SANDBOX      its direct connection
        sdk.py sandboxd ADDRESS REST GRPC      its in-cluster connection
+       sdk.py cluster NAMESPACE POOL          a claim on the pool, and what it got
 
-What lies above, claims and their controller, needs a cluster: a stand-in
-answers for the one object that the SDK reads.
+The first two need no cluster: a stand-in answers for the one object that the
+SDK reads. The third is the SDK from end to end, against the cluster of
+KUBECONFIG.
 """
 
 import sys
 
-from k8s_agent_sandbox.exceptions import SandboxRequestError
+from k8s_agent_sandbox import SandboxClient
+from k8s_agent_sandbox.exceptions import SandboxNotFoundError, SandboxRequestError
 from k8s_agent_sandbox.models import (
     SandboxDirectConnectionConfig,
     SandboxdInClusterConnectionConfig,
@@ -91,8 +94,36 @@ def sandboxd(sandbox):
     assert not sandbox.files.exists("deep/er/f.txt")
 
 
-sandbox = connect()
-cases = [commands, files] + ([sandboxd] if sys.argv[1] == "sandboxd" else [])
-for case in cases:
-    case(sandbox)
-    print(case.__name__)
+def cluster():
+    namespace, pool = sys.argv[2:]
+    config = SandboxdInClusterConnectionConfig(mode="in-cluster-pod-ip")
+    client = SandboxClient(connection_config=config)
+    sandbox = client.create_sandbox(pool, namespace=namespace, claim_name="by-sdk")
+    assert sandbox.get_pod_ip(), "no address"
+    assert "by-sdk" in client.list_all_sandboxes(namespace)
+    found = SandboxClient(connection_config=config).get_sandbox("by-sdk", namespace)
+    assert found.get_pod_ip() == sandbox.get_pod_ip()
+    for case in (commands, files, sandboxd):
+        case(sandbox)
+        print(case.__name__)
+    client.delete_sandbox("by-sdk", namespace)
+    try:
+        client.get_sandbox("by-sdk", namespace)
+    except SandboxNotFoundError:
+        print("cluster")
+    else:
+        raise AssertionError("found a sandbox that was deleted")
+
+
+def main():
+    if sys.argv[1] == "cluster":
+        cluster()
+        return
+    sandbox = connect()
+    cases = [commands, files] + ([sandboxd] if sys.argv[1] == "sandboxd" else [])
+    for case in cases:
+        case(sandbox)
+        print(case.__name__)
+
+
+main()

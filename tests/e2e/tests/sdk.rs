@@ -1,0 +1,59 @@
+//! The published Python SDK, unchanged, from its claim to its last file.
+
+use std::process::Command;
+
+use mote_controller::crd::{SandboxTemplate, SandboxWarmPool};
+use mote_e2e::{Story, pool, template};
+use serde_json::json;
+
+/// The image with the daemon for pods.
+fn sandboxd() -> String {
+    std::env::var("MOTE_E2E_SANDBOXD").unwrap_or_else(|_| "mote.dev/sandboxd:0.1.0".to_owned())
+}
+
+#[tokio::test]
+async fn the_python_sdk_creates_finds_uses_and_deletes_a_sandbox_in_a_pod() {
+    let story = Story::begin("sdk").await;
+    let daemon = json!({
+        "terminationGracePeriodSeconds": 2,
+        "containers": [{
+            "name": "sandboxd",
+            "image": sandboxd(),
+            "imagePullPolicy": "IfNotPresent",
+            "ports": [{ "containerPort": 8080 }, { "containerPort": 9090 }],
+            "readinessProbe": { "httpGet": { "path": "/v1/health", "port": 8080 }, "periodSeconds": 1 },
+        }],
+    });
+    story
+        .create::<SandboxTemplate>(template("daemon", daemon))
+        .await;
+    story
+        .create::<SandboxWarmPool>(pool("daemons", "daemon", 1))
+        .await;
+    let full = |pool: &SandboxWarmPool| {
+        pool.status
+            .as_ref()
+            .is_some_and(|it| it.ready_replicas == 1)
+    };
+    story.until("daemons", "full", full).await;
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let output = Command::new(format!("{root}/target/tools/clients/venv/bin/python"))
+        .args([
+            &format!("{root}/tests/clients/sdk.py"),
+            "cluster",
+            &story.namespace,
+            "daemons",
+        ])
+        .output()
+        .expect("Python with the SDK; scripts/test-clients brings it");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}{err}");
+    assert_eq!(
+        out.lines().collect::<Vec<_>>(),
+        ["commands", "files", "sandboxd", "cluster"]
+    );
+    story.end().await;
+}

@@ -1,9 +1,9 @@
 # The project in a few words. Everything lands under target/.
 .DEFAULT_GOAL := help
-.PHONY: help run build guests sandboxd test bench lint audit clean
+.PHONY: help run build guests sandboxd test e2e bench bench-cluster lint audit clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 run: build guests ## build what is missing and run the demo
 	@scripts/demo
@@ -22,8 +22,14 @@ guests: ## build the userland, the example tools and the probes
 test: build guests ## run every test
 	@scripts/test
 
+e2e: build ## run the stories that need a Kubernetes (KUBECONFIG, or one of our own)
+	@scripts/e2e
+
 bench: build guests ## measure what the README promises
 	cargo bench --locked
+
+bench-cluster: build ## measure the controller on a Kubernetes
+	@scripts/bench-cluster
 
 lint: ## check format, lints, dependencies and generated files
 	@scripts/lint

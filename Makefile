@@ -3,7 +3,7 @@
 .PHONY: help run build guests sandboxd test e2e bench bench-cluster lint audit clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: build guests ## build what is missing and run the demo
 	@scripts/demo

@@ -1,4 +1,4 @@
-//! `kubectl`, as a person uses it.
+//! `kubectl`, as a person uses it, and what only our own cluster can do.
 
 use std::process::{Command, Output};
 
@@ -26,6 +26,17 @@ pub fn kubectl_fails(arguments: &[&str]) -> String {
         arguments.join(" ")
     );
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Kills a component of our own cluster with SIGKILL; what minds it starts it
+/// again. `false` where the cluster is someone else's.
+pub fn crash(component: &str) -> bool {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../cluster/crash");
+    let status = Command::new(script)
+        .arg(component)
+        .status()
+        .expect("the cluster's scripts");
+    status.success()
 }
 
 fn run(arguments: &[&str]) -> Output {

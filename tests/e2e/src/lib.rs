@@ -14,7 +14,7 @@ mod rows;
 mod story;
 
 pub use controller::{ControllerProcess, Only};
-pub use kubectl::{kubectl, kubectl_fails};
+pub use kubectl::{crash, kubectl, kubectl_fails};
 pub use manifest::{busybox, claim, patience, pool, sandbox, template};
 pub use metrics::Scrape;
 pub use proxy::{Fault, Faults, FaultyApi};

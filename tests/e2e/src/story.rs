@@ -102,6 +102,28 @@ impl Story {
         self.client.request(request).await
     }
 
+    /// The same, where the API server may be away for a while.
+    pub async fn create_when_possible<K: Kind>(&self, object: Value) -> K {
+        /// How often it is asked. Nothing tells when a server comes back.
+        const PAUSE: Duration = Duration::from_millis(100);
+        let mut pauses = tokio::time::interval(PAUSE);
+        let created = async {
+            loop {
+                pauses.tick().await;
+                match self.try_create(object.clone()).await {
+                    Ok(object) => return object,
+                    Err(kube::Error::Api(status)) if status.code < 500 => {
+                        panic!("created: {status}")
+                    }
+                    Err(_) => {}
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, created)
+            .await
+            .expect("an API server that comes back")
+    }
+
     /// The object as it is now.
     pub async fn get<K: Kind>(&self, name: &str) -> K {
         self.api::<K>()

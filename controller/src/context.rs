@@ -11,6 +11,7 @@ use crate::claim::metrics::ClaimMetrics;
 use crate::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
 use crate::driver::ReconcileMetrics;
 use crate::event::Events;
+use crate::pool;
 use crate::sandbox::metrics::SandboxMetrics;
 use crate::settings::Settings;
 use crate::write::WriteMetrics;
@@ -30,6 +31,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The story for people.
     pub events: Events,
+    /// What pools asked for and have not seen yet.
+    pub pools: pool::Memories,
 }
 
 /// One cache a kind. Those of the extensions stay empty where they are off.

@@ -74,6 +74,7 @@ impl Controllers {
             settings,
             metrics: Metrics::register(registry),
             events: Events::new(client.clone(), crate::names::FIELD_MANAGER),
+            pools: pool::Memories::default(),
             client,
         });
         let (pushers, waiting) = queues();
@@ -269,17 +270,20 @@ fn ask<K: Watched>(queue: &Queue<K>, object: &K) {
 }
 
 impl Pushers {
-    fn sandbox_changed(&self, _: &Context, change: &Change<Guarded<Sandbox>>) {
+    fn sandbox_changed(&self, context: &Context, change: &Change<Guarded<Sandbox>>) {
         change
             .after
             .iter()
             .for_each(|sandbox| ask(&self.sandboxes, &**sandbox));
         let heard = claim::concerns(change);
         for sandbox in change.both() {
+            let namespace = sandbox.namespace().unwrap_or_default();
             let Some(owner) = controller_of(sandbox.meta()) else {
+                let pool = pool::of_orphan(&context.caches, sandbox);
+                pool.iter()
+                    .for_each(|pool| self.pools.push(&namespace, pool));
                 continue;
             };
-            let namespace = sandbox.namespace().unwrap_or_default();
             match owner.kind.as_str() {
                 "SandboxClaim" if heard => self.claims.push(&namespace, &owner.name),
                 "SandboxWarmPool" => self.pools.push(&namespace, &owner.name),
@@ -308,6 +312,9 @@ impl Pushers {
     fn pool_changed(&self, context: &Context, change: &Change<Guarded<SandboxWarmPool>>) {
         let Some(pool) = change.latest() else { return };
         ask(&self.pools, &**pool);
+        if change.after.is_none() {
+            pool::forget(context, pool);
+        }
         for (namespace, name) in claim::waiting_for_pool(&context.caches, change) {
             self.claims.push(&namespace, &name);
         }

@@ -1,6 +1,6 @@
 # The project in a few words. Everything lands under target/.
 .DEFAULT_GOAL := help
-.PHONY: help run build guests sandboxd test e2e bench bench-cluster lint audit clean
+.PHONY: help run build guests sandboxd test e2e cluster-up cluster-down kubectl bench bench-cluster lint audit clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -24,6 +24,15 @@ test: build guests ## run every test
 
 e2e: build ## run the stories that need a Kubernetes (KUBECONFIG, or one of our own)
 	@scripts/e2e
+
+cluster-up: ## start a Kubernetes for the tests (NODES=2 for two nodes)
+	@tests/cluster/up
+
+cluster-down: ## end it
+	@tests/cluster/down
+
+kubectl: ## speak to it: make kubectl ARGS='get pods -A'
+	@tests/cluster/enter kubectl $(ARGS)
 
 bench: build guests ## measure what the README promises
 	cargo bench --locked

@@ -2,6 +2,7 @@
 //! what is taken or gone is known before anything is made in its place.
 
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -118,11 +119,24 @@ async fn create(
     sandbox: &Sandbox,
     now: Timestamp,
 ) -> Result<(), WriteError> {
-    let created = context.create(sandbox).await?;
-    context
-        .pools
-        .with(&owner.uid, |memory| memory.created(created.name_any(), now));
-    Ok(())
+    let sandbox = build::named(sandbox, RandomState::new().hash_one(&owner.uid));
+    let result = context.create(&sandbox).await;
+    let name = sandbox.name_any();
+    context.pools.with(&owner.uid, |memory| match &result {
+        Ok(_) => memory.created(name, now),
+        Err(error) if is_doubtful(error) => memory.doubted(name, now),
+        Err(_) => {}
+    });
+    result.map(|_| ())
+}
+
+/// Whether the request may have been carried out nevertheless.
+fn is_doubtful(error: &WriteError) -> bool {
+    match error {
+        WriteError::Unreachable { .. } => true,
+        WriteError::Rejected { code, .. } => *code >= 500,
+        WriteError::NotFound(_) | WriteError::Conflict(_) | WriteError::AlreadyExists(_) => false,
+    }
 }
 
 /// Makes `count` of something in batches of 1, 2, 4 and so on, and stops after

@@ -16,7 +16,15 @@ const WARM: &str = "warm";
 /// Who asks for a sandbox of a pool.
 const CONTROLLER: &str = "controller";
 
-/// A sandbox of the pool; the API server gives it its name.
+/// What the API server leaves of `generateName`, so that the name is still a
+/// label of DNS, which a pod's host name must be.
+const NAME_BASE_LENGTH: usize = 58;
+/// Letters after it: 14 million names.
+const NAME_SUFFIX_LENGTH: usize = 5;
+/// The API server's alphabet: no vowels, so no words.
+const NAME_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// A sandbox of the pool, not named yet: see [`named`].
 pub(super) fn sandbox(owner: &Owner, wanted: &Wanted, settings: &Settings) -> Option<Sandbox> {
     let plan = wanted.plan.as_ref().ok()?;
     Some(Sandbox {
@@ -63,6 +71,22 @@ fn evictable(mut blueprint: SandboxBlueprint, settings: &Settings) -> SandboxBlu
             .or_insert_with(|| "true".to_owned());
     }
     blueprint
+}
+
+/// Gives a sandbox a name as the API server would, from what chance says. Who
+/// knows the name can ask for it when the answer to its creation was lost.
+pub(super) fn named(sandbox: &Sandbox, mut chance: u64) -> Sandbox {
+    let mut sandbox = sandbox.clone();
+    let base = sandbox.metadata.generate_name.take().unwrap_or_default();
+    let mut name: String = base.chars().take(NAME_BASE_LENGTH).collect();
+    for _ in 0..NAME_SUFFIX_LENGTH {
+        let count = NAME_LETTERS.len() as u64;
+        let letter = usize::try_from(chance % count).unwrap_or_default();
+        name.extend(NAME_LETTERS.get(letter).copied().map(char::from));
+        chance /= count;
+    }
+    sandbox.metadata.name = Some(name);
+    sandbox
 }
 
 /// Puts the pool's name on a sandbox, if nobody wrote to it since.
@@ -134,6 +158,21 @@ mod tests {
             (owner.controller, owner.block_owner_deletion),
             (Some(true), Some(true))
         );
+    }
+
+    #[test]
+    fn a_name_is_made_as_the_api_server_makes_it() {
+        let name = |base: &str, chance| {
+            let mut sandbox = built(plain(), &Settings::default());
+            sandbox.metadata.generate_name = Some(base.into());
+            let named = named(&sandbox, chance);
+            assert_eq!(named.metadata.generate_name, None);
+            named.metadata.name.unwrap()
+        };
+        assert_eq!(name("my-pool-", 0), "my-pool-bbbbb");
+        assert_eq!(name("my-pool-", 28), "my-pool-ccbbb");
+        assert_eq!(name("my-pool-", u64::MAX).len(), "my-pool-".len() + 5);
+        assert_eq!(name(&"x".repeat(253), 1).len(), 63);
     }
 
     #[test]

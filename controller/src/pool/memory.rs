@@ -42,12 +42,20 @@ impl Memories {
 /// What is remembered of one pool.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    created: HashMap<String, Timestamp>,
+    created: HashMap<String, Asked>,
     deleted: HashMap<String, Fate>,
     /// How fast the pool may fill.
     pub(super) pace: Pace,
     /// What was last told of the pool, so that it is told once.
     pub(super) told: HashSet<&'static str>,
+}
+
+/// A sandbox that the API server was asked to create.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    at: Timestamp,
+    /// The API server did not say whether it did.
+    doubtful: bool,
 }
 
 /// What became of a sandbox that was to be deleted.
@@ -61,8 +69,15 @@ pub(super) enum Fate {
 
 impl Memory {
     /// Counts on a sandbox that was created.
-    pub(super) fn created(&mut self, name: String, now: Timestamp) {
-        self.created.insert(name, now);
+    pub(super) fn created(&mut self, name: String, at: Timestamp) {
+        let doubtful = false;
+        self.created.insert(name, Asked { at, doubtful });
+    }
+
+    /// Counts on a sandbox that may have been created, until it is looked up.
+    pub(super) fn doubted(&mut self, name: String, at: Timestamp) {
+        let doubtful = true;
+        self.created.insert(name, Asked { at, doubtful });
     }
 
     /// Counts on the end of a sandbox, by its UID.
@@ -83,7 +98,7 @@ impl Memory {
         now: Timestamp,
     ) {
         self.created
-            .retain(|name, at| !seen(name) && since(*at, now) < FORGET_AFTER);
+            .retain(|name, asked| !seen(name) && since(asked.at, now) < FORGET_AFTER);
         self.deleted.retain(|uid, _| uids.contains(uid.as_str()));
     }
 
@@ -92,18 +107,23 @@ impl Memory {
         self.created.len()
     }
 
-    /// The creations that have not been seen for too long.
+    /// The creations that must be looked up: doubtful ones, and those that have
+    /// not been seen for too long.
     pub(super) fn overdue(&self, now: Timestamp) -> Vec<String> {
         let overdue = self
             .created
             .iter()
-            .filter(|(_, at)| since(**at, now) >= LOOK_UP_AFTER);
+            .filter(|(_, asked)| asked.doubtful || since(asked.at, now) >= LOOK_UP_AFTER);
         overdue.map(|(name, _)| name.clone()).collect()
     }
 
-    /// A creation will never be seen.
-    pub(super) fn lost(&mut self, name: &str) {
-        self.created.remove(name);
+    /// A creation was looked up: the cache will show it, or never.
+    pub(super) fn looked_up(&mut self, name: &str, is_there: bool) {
+        match self.created.get_mut(name) {
+            Some(asked) if is_there => asked.doubtful = false,
+            Some(_) => drop(self.created.remove(name)),
+            None => {}
+        }
     }
 }
 
@@ -161,7 +181,18 @@ mod tests {
     fn a_creation_that_was_undone_is_not_waited_for() {
         let mut memory = Memory::default();
         memory.created("a".into(), at(0));
-        memory.lost("a");
+        memory.looked_up("a", false);
+        assert_eq!(memory.unseen(), 0);
+    }
+
+    #[test]
+    fn a_doubtful_creation_counts_and_is_looked_up_at_once() {
+        let mut memory = Memory::default();
+        memory.doubted("a".into(), at(0));
+        assert_eq!((memory.unseen(), memory.overdue(at(0)).len()), (1, 1));
+        memory.looked_up("a", true);
+        assert_eq!((memory.unseen(), memory.overdue(at(0)).len()), (1, 0));
+        memory.looked_up("a", false);
         assert_eq!(memory.unseen(), 0);
     }
 

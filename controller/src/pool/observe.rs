@@ -72,18 +72,15 @@ pub(super) async fn members(
     now: Timestamp,
 ) -> Result<View, WriteError> {
     let cache = &context.caches.sandboxes;
-    let overdue = context.pools.with(&owner.uid, |memory| memory.overdue(now));
-    for name in overdue
-        .iter()
-        .filter(|name| cache.get(&owner.namespace, name).is_none())
-    {
-        if context
-            .get::<Sandbox>(&owner.namespace, name)
-            .await?
-            .is_none()
-        {
-            context.pools.with(&owner.uid, |memory| memory.lost(name));
-        }
+    for name in context.pools.with(&owner.uid, |memory| memory.overdue(now)) {
+        let is_there = cache.get(&owner.namespace, &name).is_some()
+            || context
+                .get::<Sandbox>(&owner.namespace, &name)
+                .await?
+                .is_some();
+        context
+            .pools
+            .with(&owner.uid, |memory| memory.looked_up(&name, is_there));
     }
     // The memory is settled with what was read after it: a creation that is
     // seen by then is a member, one that is not is counted as unseen.

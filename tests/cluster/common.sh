@@ -1,51 +1,42 @@
-# Sourced by the scripts here: where the cluster lives, and how to find its
-# nodes. Everything lies under target/cluster; what one cluster made lies under
-# its run directory and goes with it.
+# Sourced by the scripts here: where the cluster lives, under target/ alone, and
+# its addresses, which exist in its own network namespaces only.
 # shellcheck source=../../scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
 CLUSTER=$ROOT/tests/cluster
 STATE=$ROOT/target/cluster
 BIN=$STATE/bin
-IMAGES=$STATE/images
-LOGS=$STATE/logs
+# One run of a cluster; removed with it.
 RUN=$STATE/run
-KUBECONFIG_OF_CLUSTER=$STATE/kubeconfig
 
-# Nodes sit in 10.77.0.0/24. Node N has 10.(77+N).0.0/16 to itself: pods in the
-# lower half, the upper half is left for sandboxes with addresses of their own.
-node_address() { echo "10.77.0.$((10 + $1))"; }
-node_range() { echo "10.$((77 + $1)).0.0/16"; }
-API=https://$(node_address 1):6443
-DNS=$(node_address 1)
+SERVICES=10.96.0.0/16
+DNS=10.96.0.10
+API=https://10.77.0.1:6443
+node_address() { echo "10.77.0.$1"; }
+# Pods take the lower half of a node's prefix; the upper half is left for
+# sandboxes that are no pods.
+pod_prefix() { echo "10.$((77 + $1))"; }
 
-# The first process of a node, as the machine numbers it. A number that another
-# process got since is not in the node's cgroup.
-node_pid() { # NUMBER
-  local pid
-  pid=$(cat "$RUN/node-$1/pid" 2>/dev/null) || return 1
-  grep -qs "/mote-cluster/node-$1" "/proc/$pid/cgroup" || return 1
-  echo "$pid"
+# The first process in the namespaces of a node, as seen from outside.
+init_of() { # NODE
+  local outer
+  outer=$(cat "$RUN/node-$1/pid" 2>/dev/null) || return 1
+  pgrep -P "$outer" 2>/dev/null | head -n 1 | grep .
 }
 
-nodes() { # prints the numbers of the nodes that live
-  local directory number
-  for directory in "$RUN"/node-*; do
-    number=${directory##*-}
-    ! node_pid "$number" >/dev/null || echo "$number"
-  done
+nodes() { for node in "$RUN"/node-*; do [ -d "$node" ] && echo "${node##*-}"; done; }
+
+in_node() { # NODE COMMAND…
+  local init
+  init=$(init_of "$1") || die "no cluster runs here: tests/cluster/up starts one"
+  shift
+  nsenter -t "$init" -n -m -p --wd="$PWD" env PATH="$BIN:$PATH" KUBECONFIG="$RUN/admin.kubeconfig" "$@"
 }
 
-# Waits for what has no event to wait for. On failure it shows the end of the
-# log that tells why.
-wait_for() { # SECONDS WHAT LOG COMMAND…
-  local end=$((SECONDS + $1)) bound=$1 what=$2 log=$3
-  shift 3
+await() { # WHAT SECONDS COMMAND…
+  local what=$1 until=$((SECONDS + $2))
+  shift 2
   until "$@" >/dev/null 2>&1; do
-    if [ "$SECONDS" -ge "$end" ]; then
-      say "$what: not within $bound s; the end of $log:"
-      tail -n 25 "$log" >&2 || true
-      exit 1
-    fi
+    [ $SECONDS -lt $until ] || { tail -n 5 "$RUN"/logs/* >&2; die "never $what"; }
     sleep 0.1
   done
 }

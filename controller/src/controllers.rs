@@ -338,13 +338,11 @@ impl Pushers {
     }
 
     fn policy_changed(&self, _: &Context, change: &Change<NetworkPolicy>) {
-        for policy in change.both() {
-            if let Some(owner) =
-                controller_of(policy.meta()).filter(|owner| owner.kind == "SandboxTemplate")
-            {
-                self.templates
-                    .push(&policy.namespace().unwrap_or_default(), &owner.name);
-            }
+        let Some(policy) = change.latest() else { return };
+        // By name: a template also waits for one that is not its own to go.
+        if let Some(template) = template::of_policy(policy) {
+            self.templates
+                .push(&policy.namespace().unwrap_or_default(), &template);
         }
     }
 }

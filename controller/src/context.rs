@@ -7,6 +7,7 @@ use kube::core::DeserializeGuard;
 use prometheus_client::registry::Registry;
 
 use crate::cache::Cache;
+use crate::claim::Ledger;
 use crate::claim::metrics::ClaimMetrics;
 use crate::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
 use crate::driver::ReconcileMetrics;
@@ -31,6 +32,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The story for people.
     pub events: Events,
+    /// What claims know before the caches do.
+    pub ledger: Ledger,
     /// What pools asked for and have not seen yet.
     pub pools: pool::Memories,
 }

@@ -74,6 +74,7 @@ impl Controllers {
             settings,
             metrics: Metrics::register(registry),
             events: Events::new(client.clone(), crate::names::FIELD_MANAGER),
+            ledger: claim::Ledger::default(),
             pools: pool::Memories::default(),
             client,
         });
@@ -276,6 +277,9 @@ impl Pushers {
             .iter()
             .for_each(|sandbox| ask(&self.sandboxes, &**sandbox));
         let heard = claim::concerns(change);
+        for (namespace, name) in claim::hopeful(context, change) {
+            self.claims.push(&namespace, &name);
+        }
         for sandbox in change.both() {
             let namespace = sandbox.namespace().unwrap_or_default();
             let Some(owner) = controller_of(sandbox.meta()) else {
@@ -302,7 +306,8 @@ impl Pushers {
         }
     }
 
-    fn claim_changed(&self, _: &Context, change: &Change<Guarded<SandboxClaim>>) {
+    fn claim_changed(&self, context: &Context, change: &Change<Guarded<SandboxClaim>>) {
+        claim::heard(context, change);
         change
             .after
             .iter()

@@ -48,4 +48,5 @@ audit: ## check dependencies against known vulnerabilities (needs a network)
 	scripts/cargo-deny --manifest-path guests/Cargo.toml check advisories
 
 clean: ## remove all that was built or downloaded
+	@[ ! -d target/cluster ] || tests/cluster/down
 	rm -rf target

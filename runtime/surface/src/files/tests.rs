@@ -21,6 +21,27 @@ fn an_upload_that_is_dropped_leaves_nothing() {
 }
 
 #[test]
+fn folders_that_were_made_for_a_failed_upload_go_with_it() {
+    let account = Account::new(100, 6);
+    let backend = TestBackend::with_quota(account.clone());
+    let files = backend.raw_files();
+    std::fs::create_dir(backend.path().join("kept")).unwrap();
+    let upload = files.upload("kept/a/b/f", 0o644).unwrap();
+    std::fs::write(backend.path().join("kept/a/of a guest"), "").unwrap();
+    drop(upload);
+    // What is in use stays, and is counted.
+    assert!(!backend.path().join("kept/a/b").exists());
+    assert!(backend.path().join("kept/a").exists());
+    assert_eq!(account.used(), (0, 1));
+    // There is room for all of the folders, and not for the file.
+    assert!(files.upload("1/2/3/4/5/f", 0o644).is_err());
+    assert!(!backend.path().join("1").exists());
+    assert_eq!(account.used(), (0, 1));
+    files.upload("x/y/f", 0o644).unwrap().finish().unwrap();
+    assert!(backend.path().join("x/y/f").exists());
+}
+
+#[test]
 fn a_guest_gains_nothing_from_an_unfinished_file() {
     let account = Account::new(1000, 10);
     let backend = TestBackend::with_quota(account.clone());

@@ -35,6 +35,7 @@ pub struct Upload {
     /// Bytes that were booked and then not written.
     unwritten: u64,
     placed: bool,
+    made: Made,
 }
 
 impl Files {
@@ -46,8 +47,11 @@ impl Files {
     pub fn upload(&self, user_path: &str, mode: u32) -> Result<Upload, FileError> {
         let path = self.vacant(user_path)?;
         let (parent, name) = split(&path);
-        let folder = self.make_folders(parent)?;
-        self.upload_in(folder, name, mode)
+        let mut made = Made::none(self);
+        let folder = self.make_folders(parent, &mut made)?;
+        let mut upload = self.upload_in(folder, name, mode)?;
+        upload.made = made;
+        Ok(upload)
     }
 
     /// Where a file may be written to that `user_path` leads to.
@@ -84,6 +88,7 @@ impl Files {
             name: name.to_owned(),
             unwritten: 0,
             placed: false,
+            made: Made::none(self),
         };
         let permissions = std::fs::Permissions::from_mode(mode);
         upload
@@ -94,44 +99,52 @@ impl Files {
     }
 
     /// Opens the folder at `path`, a path without links; it and those above
-    /// it are made if they are not there.
-    pub(super) fn make_folders(&self, path: &Path) -> Result<Dir, FileError> {
+    /// it are made if they are not there, and added to `made`.
+    pub(super) fn make_folders(&self, path: &Path, made: &mut Made) -> Result<Dir, FileError> {
         let what = "create parent directory";
         match self.folder(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened.map_err(failed(what)),
         }
         let mut folder = self.folder(Path::new("")).map_err(failed(what))?;
+        let mut reached = PathBuf::new();
         for name in path {
-            self.make_folder(&folder, name, FOLDER_MODE)?;
+            reached.push(name);
+            let is_new = self.make_folder(&folder, name, FOLDER_MODE)?;
             folder = folder.open_dir(name).map_err(failed(what))?;
+            if is_new {
+                let meta = folder.dir_metadata().map_err(failed(what))?;
+                made.folders.push((reached.clone(), Gone::of(&meta).id));
+            }
         }
         Ok(folder)
     }
 
-    /// Makes the folder `name` in `parent`, unless there is one.
+    /// Makes the folder `name` in `parent`, unless there is one; whether it
+    /// did.
     pub(super) fn make_folder(
         &self,
         parent: &Dir,
         name: &OsStr,
         mode: u32,
-    ) -> Result<(), FileError> {
+    ) -> Result<bool, FileError> {
         if parent
             .symlink_metadata(name)
             .is_ok_and(|meta| meta.is_dir())
         {
-            return Ok(());
+            return Ok(false);
         }
         self.quota.grow(0, 1)?;
         let mut builder = DirBuilder::new();
         builder.mode(mode);
-        parent.create_dir_with(name, &builder).or_else(|error| {
-            self.give_back_name();
-            match error.kind() {
-                io::ErrorKind::AlreadyExists => Ok(()),
-                _ => Err(failed("create parent directory")(error)),
-            }
-        })
+        let Err(error) = parent.create_dir_with(name, &builder) else {
+            return Ok(true);
+        };
+        self.give_back_name();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => Ok(false),
+            _ => Err(failed("create parent directory")(error)),
+        }
     }
 
     /// Takes back the booking of a name that did not come to be.
@@ -197,6 +210,7 @@ impl Upload {
                 _ => failed("move file into place")(error),
             })?;
         self.placed = true;
+        self.made.keep();
         Ok(())
     }
 
@@ -225,6 +239,49 @@ impl Drop for Upload {
         });
         if let Err(error) = removed {
             tracing::warn!(%error, "an unfinished file is left behind");
+        }
+    }
+}
+
+/// Folders that were made for a file. Dropped before they are kept, they go
+/// again, unless something else is in them by then.
+pub(super) struct Made {
+    files: Files,
+    /// Each with its device and inode, the deepest last.
+    folders: Vec<(PathBuf, (u64, u64))>,
+}
+
+impl Made {
+    pub(super) fn none(files: &Files) -> Self {
+        Self {
+            files: files.clone(),
+            folders: Vec::new(),
+        }
+    }
+
+    /// They are to stay.
+    pub(super) fn keep(&mut self) {
+        self.folders.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let root = &self.files.root;
+        while let Some((path, id)) = self.folders.pop() {
+            let removed = self.files.quota.shrink(&mut || {
+                let gone = Gone::of(&root.symlink_metadata(&path)?);
+                if gone.id != id {
+                    // A guest took the name for a folder of its own.
+                    return Ok(None);
+                }
+                root.remove_dir(&path)?;
+                Ok(Some(gone))
+            });
+            if removed.is_err() {
+                // It is in use, and so are those above it.
+                self.folders.clear();
+            }
         }
     }
 }

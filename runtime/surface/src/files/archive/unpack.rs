@@ -12,7 +12,7 @@ use tar::{Archive, Entry, EntryType, PaxExtensions};
 use super::ARCHIVE_ENTRIES;
 use crate::files::error::{FileError, failed};
 use crate::files::path::names;
-use crate::files::write::temporary_name;
+use crate::files::write::{Made, temporary_name};
 use crate::files::{Files, PATH_BYTES};
 
 /// Longest extension of an entry's header, in bytes: two paths and some words.
@@ -31,7 +31,8 @@ impl Files {
     /// or the system refuses. What came before stays.
     pub fn unpack(&self, user_path: &str, from: impl Read) -> Result<(), FileError> {
         let top = self.resolve(user_path)?;
-        let folder = self.make_folders(&top)?;
+        let mut made = Made::none(self);
+        let folder = self.make_folders(&top, &mut made)?;
         let mut unpack = Unpack {
             files: self,
             folder: (top.clone(), folder),
@@ -48,6 +49,7 @@ impl Files {
             }
             unpack.entry(entry.map_err(broken)?)?;
         }
+        made.keep();
         Ok(())
     }
 }
@@ -116,7 +118,9 @@ impl Unpack<'_> {
     fn go_to(&mut self, parents: &[&str]) -> Result<(), FileError> {
         let path = self.files.resolve_below(&self.top, parents)?;
         if path != self.folder.0 {
-            let folder = self.files.make_folders(&path)?;
+            let mut made = Made::none(self.files);
+            let folder = self.files.make_folders(&path, &mut made)?;
+            made.keep();
             self.folder = (path, folder);
         }
         Ok(())
@@ -155,6 +159,7 @@ impl Unpack<'_> {
         let mode = mode(entry)? | 0o700;
         self.files
             .make_folder(&self.folder.1, OsStr::new(name), mode)
+            .map(drop)
     }
 
     fn link<R: Read>(

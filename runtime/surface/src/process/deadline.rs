@@ -42,7 +42,10 @@ impl Deadline {
             None => work.await,
             // Of two things at once, the deadline counts: it ended the work.
             Some(at) if at <= Instant::now() => Err(passed()),
-            Some(at) => timeout_at(at, work).await.unwrap_or_else(|_| Err(passed())),
+            Some(at) => match timeout_at(at, work).await {
+                Ok(done) if Instant::now() < at => done,
+                _ => Err(passed()),
+            },
         }
     }
 
@@ -130,6 +133,20 @@ mod tests {
         }
         let status = Deadline::read(&headers("soon")).unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
+    }
+
+    #[tokio::test]
+    async fn work_that_ends_by_the_deadline_does_not_count() {
+        let deadline = Deadline::read(&headers("1m")).unwrap();
+        let at = deadline.0.unwrap();
+        let ended_by_it = async {
+            tokio::time::interval_at(at, Duration::from_secs(1))
+                .tick()
+                .await;
+            Ok(())
+        };
+        let status = deadline.within(ended_by_it).await.unwrap_err();
+        assert_eq!(status.code(), Code::DeadlineExceeded);
     }
 
     #[tokio::test]

@@ -155,23 +155,14 @@ pub(crate) async fn a_deadline_ends_the_stream_and_the_program(target: &Target) 
     let mut started = mote_conformance::Started::new(client, request)
         .await
         .unwrap();
-    let mut exit = None;
     let status = loop {
         match started.next().await {
-            Ok(Some(Piece::Exit(code))) => exit = Some(code),
-            Ok(Some(_)) => {}
-            Ok(None) => break None,
-            Err(status) => break Some(status.code()),
+            Ok(Some(Piece::Stdout(_) | Piece::Stderr(_))) => {}
+            Ok(other) => panic!("{other:?} where the deadline's word is awaited"),
+            Err(status) => break status,
         }
     };
-    // Whichever is first: the word of the deadline, or the program's end by it.
-    match status {
-        Some(code) => assert!(
-            [Code::DeadlineExceeded, Code::Cancelled].contains(&code),
-            "{code}"
-        ),
-        None => assert_eq!(exit, Some(-1)),
-    }
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     ended_with(target).await;
 }
 

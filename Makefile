@@ -1,6 +1,6 @@
 # The project in a few words. Everything lands under target/.
 .DEFAULT_GOAL := help
-.PHONY: help run build guests sandboxd test e2e cluster-up cluster-down kubectl bench bench-cluster lint audit clean
+.PHONY: help run build guests sandboxd images test e2e cluster-up cluster-down kubectl bench bench-cluster lint audit clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -21,6 +21,9 @@ guests: ## build the userland, the example tools and the probes
 
 test: build guests ## run every test
 	@scripts/test
+
+images: build ## make the images of what runs in a cluster, under target/images
+	@scripts/images
 
 e2e: build ## run the stories that need a Kubernetes (KUBECONFIG, or one of our own)
 	@scripts/e2e

@@ -6,8 +6,6 @@
 //!                                                         └─ Programs: who runs, and their end at shutdown
 //! ```
 
-#![forbid(unsafe_code)]
-
 mod args;
 mod backend;
 pub mod init;

@@ -1,52 +1,61 @@
-//! What an ended program used, as far as Linux tells without `wait4`: its
-//! processor time, in ticks of 10 ms. Its peak memory is gone with it.
+//! What an ended program used: its processor time and its peak memory.
 
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use rustix::process::Pid;
 
-/// Where `/proc/PID/stat` has user and system time, of the process and of the
-/// children it waited for: after the name in parentheses, counted from 0.
-const TIMES: std::ops::Range<usize> = 11..15;
+/// Bytes in the unit in which Linux counts the peak of a program's memory.
+const PEAK_UNIT_BYTES: u64 = 1024;
 
-/// Processor time of a program that has ended and was not waited for yet.
-pub(crate) fn cpu(pid: Pid) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
-    let ticks = stat.ok().as_deref().and_then(ticks).unwrap_or_default();
-    let per_second = rustix::param::clock_ticks_per_second().max(1);
-    Duration::from_secs_f64(ticks as f64 / per_second as f64)
+/// What a program used, and the children that it waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) cpu: Duration,
+    /// Of the largest process among them; at least what this daemon held when
+    /// it started the program, which begins as a copy of it.
+    pub(crate) peak_memory_bytes: u64,
 }
 
-fn ticks(stat: &str) -> Option<u64> {
-    // The name may hold spaces and parentheses itself.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    fields
-        .get(TIMES)?
-        .iter()
-        .map(|ticks| ticks.parse::<u64>().ok())
-        .sum()
+/// What a program used that has ended and was not waited for yet; nothing if
+/// nobody knows.
+pub(crate) fn used(pid: Pid) -> Used {
+    ended(pid).map_or_else(Used::default, |usage| Used {
+        cpu: duration(usage.ru_utime).saturating_add(duration(usage.ru_stime)),
+        peak_memory_bytes: u64::try_from(usage.ru_maxrss)
+            .unwrap_or_default()
+            .saturating_mul(PEAK_UNIT_BYTES),
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// As `wait4`, but it leaves the program to be waited for. Only the system call
+/// itself does both: libraries leave its last argument out.
+#[allow(
+    unsafe_code,
+    reason = "no safe library passes on what waitid tells of a program's resources"
+)]
+fn ended(pid: Pid) -> Option<libc::rusage> {
+    let options = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call writes through its last argument alone, which points at
+    // a `rusage` of ours; it takes no pointer for the status.
+    let waited = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PID,
+            pid.as_raw_pid(),
+            std::ptr::null::<libc::siginfo_t>(),
+            options,
+            usage.as_mut_ptr(),
+        )
+    };
+    // SAFETY: a `rusage` is made of integers, for which zero, as it was set
+    // before the call, is a value.
+    (waited == 0).then(|| unsafe { usage.assume_init() })
+}
 
-    #[test]
-    fn times_are_found_behind_any_name() {
-        let stat = "7 (a) b (c) Z 1 7 7 0 -1 4194304 1 0 0 0 12 3 40 500 20 0 1 0";
-        assert_eq!(ticks(stat), Some(555));
-    }
-
-    #[test]
-    fn what_is_no_stat_has_no_times() {
-        for stat in [
-            "",
-            "7 (a",
-            "7 (a) Z 1",
-            "7 (a) Z 1 7 7 0 -1 4 1 0 0 0 x 3 4 5",
-        ] {
-            assert_eq!(ticks(stat), None, "{stat}");
-        }
-    }
+fn duration(time: libc::timeval) -> Duration {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let micros = u64::try_from(time.tv_usec).unwrap_or_default();
+    Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros))
 }

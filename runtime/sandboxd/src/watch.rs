@@ -90,9 +90,11 @@ impl Watch {
             end(&program);
             exited.await;
         }
+        let used = usage::used(pid);
         let usage = Usage {
             wall: started.elapsed(),
-            cpu: usage::cpu(pid),
+            cpu: used.cpu,
+            peak_memory_bytes: used.peak_memory_bytes,
             ..Usage::default()
         };
         if cause != Cause::CallerGone && !all_told {

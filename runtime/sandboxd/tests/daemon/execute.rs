@@ -35,13 +35,28 @@ async fn there_is_no_input() {
     assert_eq!(&*told.stdout, b"end\n");
 }
 
-#[tokio::test]
-async fn the_outcome_is_in_the_trailers() {
+/// How a line of the shell ended.
+async fn outcome(line: &str) -> Outcome {
     let daemon = Daemon::start().await;
-    let request = Request::new(execute(&["sh", "-c", "echo hi; exit 2"]));
+    let request = Request::new(execute(&["sh", "-c", line]));
     let answer = daemon.client().await.execute(request).await.unwrap();
     let outcome = answer.metadata().get("mote-outcome").unwrap();
-    let outcome: Outcome = serde_json::from_str(outcome.to_str().unwrap()).unwrap();
+    serde_json::from_str(outcome.to_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn memory_and_processor_time_are_told() {
+    let large = outcome("head -c 99000000 /dev/zero | tail -c 99000000 > /dev/null").await;
+    assert!(large.usage.peak_memory_bytes > 99_000_000, "{large:?}");
+    assert!(!large.usage.cpu.is_zero());
+    let small = outcome(":").await;
+    assert!(small.usage.peak_memory_bytes > 0, "{small:?}");
+    assert!(small.usage.peak_memory_bytes < 99_000_000, "{small:?}");
+}
+
+#[tokio::test]
+async fn the_outcome_is_in_the_trailers() {
+    let outcome = outcome("echo hi; exit 2").await;
     assert_eq!(outcome.end, End::Exited { code: 2 });
     assert_eq!(outcome.stdout.bytes, 3);
     assert!(!outcome.usage.wall.is_zero());

@@ -1,1 +1,149 @@
-//! The process.
+//! The process around the controllers: flags, ports, log, lease, signals.
+
+mod duration;
+pub mod flags;
+mod lease;
+mod log;
+mod options;
+mod own;
+mod serve;
+mod table;
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use prometheus_client::registry::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::controllers::Controllers;
+use lease::Candidate;
+pub use options::{Listen, Options};
+
+/// How long passes that run may take to end once the process is told to. The
+/// pod has 30 s before it is killed, and the lease is still to be given back.
+const ENDING: Duration = Duration::from_secs(20);
+
+/// Runs the controllers until a signal ends them.
+///
+/// # Errors
+/// What keeps them from running: no API server, a port that is taken, a lease
+/// that was lost.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    log::start(&options);
+    for flag in &options.ignored {
+        tracing::warn!(flag, "this flag is taken and has no effect here");
+    }
+    let metrics = options
+        .metrics
+        .open()
+        .await
+        .with_context(|| format!("metrics at {}", options.metrics))?;
+    let health = options
+        .health
+        .open()
+        .await
+        .with_context(|| format!("probes at {}", options.health))?;
+    let client = Client::try_from(config(&options.kubeconfig).await?)?;
+    let mut registry = Registry::default();
+    own::register(&mut registry);
+    let controllers = Controllers::new(client.clone(), options.settings.clone(), &mut registry);
+    if let Some(listener) = metrics {
+        tracing::info!(metrics = %listener.local_addr()?, "serving metrics");
+        tokio::spawn(serve::metrics(listener, registry));
+    }
+    if let Some(listener) = health {
+        tracing::info!(health = %listener.local_addr()?, "answering probes");
+        tokio::spawn(serve::probes(listener, controllers.context.clone()));
+    }
+    let told = told_to_end()?;
+    if !options.leader_elect {
+        return reconcile(
+            controllers,
+            std::future::ready(()),
+            told,
+            std::future::pending(),
+        )
+        .await;
+    }
+    let candidate = candidate(client, &options.lease_namespace)?;
+    let ended = reconcile(controllers, candidate.acquire(), told, candidate.hold()).await;
+    candidate.release().await;
+    ended
+}
+
+/// Reconciles from `lead` on, until told to end or until `lost`, which begins
+/// with it.
+async fn reconcile(
+    controllers: Controllers,
+    lead: impl Future<Output = ()> + Send,
+    told: impl Future<Output = ()>,
+    lost: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let leads = CancellationToken::new();
+    let lead = async {
+        lead.await;
+        leads.cancel();
+        tracing::info!("this process leads: reconciling");
+    };
+    let lost = async {
+        leads.cancelled().await;
+        lost.await;
+    };
+    let mut running = std::pin::pin!(controllers.run(lead, shutdown.clone()));
+    tokio::select! {
+        () = &mut running => bail!("the controllers ended by themselves"),
+        // Whoever leads now must not be disturbed by passes of ours.
+        () = lost => bail!("the lease was lost; this process ends so that there are not two"),
+        () = told => {}
+    }
+    shutdown.cancel();
+    if tokio::time::timeout(ENDING, running).await.is_err() {
+        tracing::warn!(?ENDING, "some passes did not end in time");
+    }
+    Ok(())
+}
+
+/// A kubeconfig by flag, or what the environment offers: `KUBECONFIG`, the
+/// user's own, the pod's service account.
+async fn config(file: &Path) -> anyhow::Result<Config> {
+    if file.as_os_str().is_empty() {
+        return Config::infer()
+            .await
+            .context("no cluster: give --kubeconfig, set KUBECONFIG, or run in a pod");
+    }
+    let config =
+        Kubeconfig::read_from(file).with_context(|| format!("kubeconfig {}", file.display()))?;
+    Ok(Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?)
+}
+
+fn candidate(client: Client, namespace: &str) -> anyhow::Result<Candidate> {
+    let namespace = match namespace {
+        "" => client.default_namespace().to_owned(),
+        named => named.to_owned(),
+    };
+    let host =
+        std::env::var("POD_NAME").or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"));
+    let host = host.context("a name for the lease: set POD_NAME")?;
+    let identity = format!("{}_{:016x}", host.trim(), rand::random::<u64>());
+    Ok(Candidate::new(client, &namespace, identity))
+}
+
+fn told_to_end() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to end");
+    })
+}

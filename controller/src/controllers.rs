@@ -60,6 +60,7 @@ impl Controllers {
         let (pools, fill_pools) = Cache::new(None);
         let (templates, fill_templates) = Cache::new(None);
         let (policies, fill_policies) = Cache::new(None);
+        sandbox::metrics::Census::register(registry, sandboxes.clone());
         let extensions = settings.extensions;
         let context = Arc::new(Context {
             caches: Caches {

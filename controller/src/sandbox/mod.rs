@@ -1,16 +1,239 @@
-//! A stand-in until the real one is here.
-use std::sync::Arc;
+//! Sandboxes: a pod, volume claims and a service for each, and what is told of
+//! them.
+//!
+//! ```text
+//! alive ──► volume claims ──► pod ──► service ──► status
+//!   │ its time is over
+//!   ▼
+//! expiring (said) ──► pod and service go ──► expired: the object goes or stays
+//! ```
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
 use crate::context::{Context, Guarded};
-use crate::crd::Sandbox;
+use crate::crd::{Sandbox, SandboxStatus};
 use crate::driver::ReconcileError;
+use crate::write::WriteError;
+
+mod apply;
+mod backing;
+mod build;
+mod malformed;
+mod metadata;
 pub mod metrics;
-/// One pass.
+mod observe;
+mod place;
+mod refusal;
+mod report;
+mod service;
+mod tell;
+mod trace;
+mod validate;
+
+#[cfg(test)]
+mod fixtures;
+
+use apply::{Hands, Plan};
+use place::Life;
+use refusal::{Refusal, Trouble};
+use validate::Subject;
+
+/// What events say that we were doing.
+const ACTION: &str = "Reconciling";
+/// Between saying that a sandbox has expired and acting on it. The pass that
+/// acts begins anew from what the cache has then.
+const SAID_TO_DONE: Duration = Duration::from_millis(1);
+/// Between looks at what was refused. Most of it is mended by a change that is
+/// heard of; this is for the rest, such as a foreign pod that went away.
+const REFUSED_RECHECK: Duration = Duration::from_secs(60);
+
+/// One pass over a sandbox.
 ///
 /// # Errors
-/// None yet.
-pub async fn reconcile(_: Arc<Guarded<Sandbox>>, _: Arc<Context>) -> Result<Action, ReconcileError> {
+/// What the API server says, where trying again may help.
+pub async fn reconcile(
+    object: Arc<Guarded<Sandbox>>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let now = Timestamp::now();
+    let sandbox = match &object.0 {
+        Ok(sandbox) => sandbox,
+        Err(invalid) => {
+            malformed::tell_malformed(&context, invalid, now).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    // What a sandbox owns goes with it, by its owner references.
+    let Some(subject) =
+        Subject::of(sandbox).filter(|_| sandbox.metadata.deletion_timestamp.is_none())
+    else {
+        return Ok(Action::await_change());
+    };
+    let hands = Hands {
+        context: &context,
+        subject: &subject,
+    };
+    begin_trace(&hands).await?;
+    match place::life(&subject, now) {
+        Life::Alive(left) => live(&hands, left, now).await,
+        Life::Expiring => {
+            publish(&hands, &report::expiring(sandbox, now), now).await?;
+            Ok(Action::requeue(SAID_TO_DONE))
+        }
+        Life::Expired => expire(&hands, now).await,
+    }
+}
+
+async fn live(
+    hands: &Hands<'_>,
+    left: Option<Duration>,
+    now: Timestamp,
+) -> Result<Action, ReconcileError> {
+    let Hands { context, subject } = hands;
+    let view = observe::observe(context, subject).await?;
+    let plan = Plan {
+        claims: subject.volume_claims(),
+        placement: place::place(subject, &view),
+        service: service::decide(subject, view.service.as_ref()),
+    };
+    let findings = hands.apply(plan).await?;
+    let status = report::status(subject, &findings, &context.settings.cluster_domain, now);
+    publish(hands, &status, now).await?;
+    next(findings.troubles, left)
+}
+
+async fn expire(hands: &Hands<'_>, now: Timestamp) -> Result<Action, ReconcileError> {
+    let view = observe::observe(hands.context, hands.subject).await?;
+    let object_went_too = hands.clean_up(&view).await?;
+    if !object_went_too {
+        publish(hands, &report::expired(hands.subject.sandbox, now), now).await?;
+    }
     Ok(Action::await_change())
+}
+
+/// When to look again. What is to be tried again soon is an error, and waits
+/// longer each time; what only a change can mend is not.
+fn next(troubles: Vec<Trouble>, left: Option<Duration>) -> Result<Action, ReconcileError> {
+    let mut wait = left;
+    for trouble in troubles {
+        match trouble {
+            Trouble::Refused(Refusal::MultiplePods(_)) => {}
+            Trouble::Write(error) if !error.is_final() => return Err(error.into()),
+            Trouble::Refused(_) | Trouble::Write(_) => {
+                wait = Some(wait.map_or(REFUSED_RECHECK, |wait| wait.min(REFUSED_RECHECK)));
+            }
+        }
+    }
+    Ok(wait.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Writes a status that is another than before, then tells of it.
+async fn publish(
+    hands: &Hands<'_>,
+    after: &SandboxStatus,
+    now: Timestamp,
+) -> Result<(), WriteError> {
+    let Hands { context, subject } = hands;
+    let before = subject.sandbox.status.clone().unwrap_or_default();
+    let Some(patch) = tell::patch(&before, after) else {
+        return Ok(());
+    };
+    match context
+        .merge_patch_status::<Sandbox>(subject.namespace, subject.name, &patch)
+        .await
+    {
+        Ok(_) => {}
+        // It was deleted meanwhile.
+        Err(WriteError::NotFound(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    for tell::Told {
+        warning,
+        reason,
+        note,
+    } in tell::story(&before.conditions, &after.conditions)
+    {
+        let events = &context.events;
+        if warning {
+            events.warning(subject.sandbox, &reason, ACTION, note);
+        } else {
+            events.normal(subject.sandbox, &reason, ACTION, note);
+        }
+    }
+    if let Some(took) = tell::first_ready(subject.sandbox, after, now) {
+        context.metrics.sandboxes.first_ready(subject.sandbox, took);
+    }
+    Ok(())
+}
+
+async fn begin_trace(hands: &Hands<'_>) -> Result<(), WriteError> {
+    let Hands { context, subject } = hands;
+    let wanted = context.settings.tracing.then(|| trace::patch(subject));
+    if let Some(patch) = wanted.flatten() {
+        context
+            .merge_patch::<Sandbox>(subject.namespace, subject.name, &patch)
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(code: u16) -> Trouble {
+        Trouble::Write(WriteError::Rejected {
+            code,
+            reason: String::new(),
+            message: String::new(),
+        })
+    }
+
+    #[test]
+    fn what_time_may_mend_is_tried_again_soon() {
+        // Such as a quota, or owner references to a kind that was defined a moment ago.
+        assert!(next(vec![rejected(403)], None).is_err());
+        assert!(
+            next(
+                vec![Trouble::Refused(Refusal::MultiplePods(2)), rejected(500)],
+                None
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn what_only_a_change_can_mend_is_not_stormed_at() {
+        for trouble in [
+            rejected(422),
+            Trouble::Refused(Refusal::NamelessClaim { index: 0 }),
+        ] {
+            assert_eq!(
+                next(vec![trouble], None).unwrap(),
+                Action::requeue(REFUSED_RECHECK)
+            );
+        }
+    }
+
+    #[test]
+    fn several_pods_are_looked_at_again_when_one_of_them_changes() {
+        assert_eq!(
+            next(vec![Trouble::Refused(Refusal::MultiplePods(2))], None).unwrap(),
+            Action::await_change()
+        );
+    }
+
+    #[test]
+    fn a_sandbox_in_trouble_expires_in_time() {
+        let left = Duration::from_secs(5);
+        assert_eq!(
+            next(vec![rejected(422)], Some(left)).unwrap(),
+            Action::requeue(left)
+        );
+        assert_eq!(next(vec![], Some(left)).unwrap(), Action::requeue(left));
+    }
 }

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use mote_api::GuestPath;
+use mote_api::{Grants, GuestPath};
 use mote_host::{Disk, Unlinked};
 use mote_surface::{
-    Backend, Command, Files, Full, Gone, Quota, Running, StartError, State, Unavailable,
+    Backend, Caller, Command, Files, Full, Gone, Quota, Record, Running, StartError, State,
+    Unavailable,
 };
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::call;
 use crate::life::Request;
 use crate::metrics::Surface;
+use crate::observe::About;
 use crate::sandbox::Sandbox;
 
 /// How long files and calls wait for a transaction to end: longer than most calls take, shorter than clients wait.
@@ -26,10 +29,24 @@ pub(crate) const GATE_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Spoken {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) surface: Surface,
+    /// Whether the request was understood: it got as far as a call, which has
+    /// a line of its own in the audit log, or a program that runs.
+    pub(crate) reached: Arc<AtomicBool>,
+}
+
+impl Spoken {
+    pub(crate) fn new(sandbox: Arc<Sandbox>, surface: Surface) -> Self {
+        Self {
+            sandbox,
+            surface,
+            reached: Arc::default(),
+        }
+    }
 }
 
 impl Backend for Spoken {
     async fn start(&self, command: Command) -> Result<Running, StartError> {
+        self.reached.store(true, Relaxed);
         call::start(self, command).await
     }
 
@@ -69,6 +86,7 @@ impl Backend for Spoken {
     }
 
     fn state(&self) -> &State {
+        self.reached.store(true, Relaxed);
         &self.sandbox.surface
     }
 
@@ -82,6 +100,22 @@ impl Backend for Spoken {
 
     fn deadline(&self) -> Duration {
         self.sandbox.limits().deadline
+    }
+
+    fn record(&self, argv: &[String], caller: &Caller) -> Option<Box<dyn Record>> {
+        self.reached.store(true, Relaxed);
+        let leave = self.sandbox.admit().ok();
+        let nothing = Grants::none();
+        let mut observed = self.sandbox.shared.observer.call(About {
+            surface: Surface::Context,
+            sandbox: &self.sandbox.id,
+            caller,
+            argv,
+            grants: leave.as_ref().map_or(&nothing, |leave| &leave.grants),
+            preopens: None,
+        });
+        observed.started(None);
+        Some(Box::new(observed))
     }
 }
 

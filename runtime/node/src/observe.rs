@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use mote_api::{Digest, End, Grants, GuestPath, Outcome, SandboxId};
-use mote_surface::{Caller, StartError};
+use mote_surface::{Caller, Record, StartError};
 use tracing::Span;
 
 use crate::audit::{self, Audit, Entry, Held, Program};
@@ -144,6 +144,16 @@ impl Observed {
                 trace: self.trace.here(),
             }));
         }
+    }
+}
+
+impl Record for Observed {
+    fn declined(self: Box<Self>, error: &StartError) {
+        self.reject(error);
+    }
+
+    fn ended(self: Box<Self>, outcome: &Outcome) {
+        self.finish(outcome);
     }
 }
 

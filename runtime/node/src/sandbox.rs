@@ -255,6 +255,7 @@ impl Sandbox {
     pub(crate) async fn suspend(&self) -> Result<(), LifeError> {
         self.turn(Request::Suspend, SandboxEventKind::Suspended)?;
         self.surface.end_all();
+        self.surface.end_uploads();
         self.close().await;
         Ok(())
     }
@@ -268,6 +269,7 @@ impl Sandbox {
     pub(crate) async fn go(&self) -> Result<(), LifeError> {
         self.turn(Request::Delete, SandboxEventKind::Deleted)?;
         self.surface.end_all();
+        self.surface.end_uploads();
         self.close().await;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -150,7 +151,8 @@ impl Server {
                 _ => Refusal::invalid(lost.to_string()).into_response(),
             },
         };
-        if let Some(reason) = metrics::Refused::of_status(response.status()) {
+        let refused = metrics::Refused::of_status(response.status());
+        if let Some(reason) = refused.or_else(|| response.extensions().get().copied()) {
             self.refuse(&asked.0, asked.1.as_ref(), surface, reason);
         }
         metrics.answered(surface, response.status());
@@ -194,7 +196,9 @@ impl Server {
         let contexts = surface == Surface::Rest && path.starts_with("/v1/contexts");
         let surface = if contexts { Surface::Context } else { surface };
         let extensions = request.extensions_mut();
-        extensions.insert(Spoken { sandbox, surface });
+        let spoken = Spoken::new(sandbox, surface);
+        let reached = Arc::clone(&spoken.reached);
+        extensions.insert(spoken);
         extensions.insert(caller);
         let router = match surface {
             Surface::Grpc => &self.0.grpc,
@@ -204,7 +208,13 @@ impl Server {
         let metrics = &self.0.node.0.shared.observer.metrics;
         let timer = files.then(|| metrics.file_request(request.method()));
         let answered = router.clone().oneshot(request).await;
-        let response = answered.unwrap_or_else(|never| match never {});
+        let mut response = answered.unwrap_or_else(|never| match never {});
+        if surface == Surface::Grpc
+            && !reached.load(Relaxed)
+            && let Some(reason) = metrics::Refused::of_grpc(response.headers())
+        {
+            response.extensions_mut().insert(reason);
+        }
         match timer {
             Some(timer) => timer.follow(response),
             None => response,

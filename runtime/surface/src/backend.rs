@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mote_api::CallOptions;
+use mote_api::{CallOptions, Outcome};
 
 use crate::caller::Caller;
 use crate::events::Events;
@@ -39,6 +39,22 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// The most time a program may take if the caller names none.
     fn deadline(&self) -> Duration;
+
+    /// Notes that a call in a context begins, which is `argv` in an
+    /// interpreter that runs already. By itself, nobody keeps a record.
+    fn record(&self, argv: &[String], caller: &Caller) -> Option<Box<dyn Record>> {
+        let _ = (argv, caller);
+        None
+    }
+}
+
+/// A call in a context, to whoever keeps a record of calls. Dropped without a
+/// word, it was cancelled.
+pub trait Record: std::fmt::Debug + Send {
+    /// It did not run.
+    fn declined(self: Box<Self>, error: &StartError);
+    /// It ended.
+    fn ended(self: Box<Self>, outcome: &Outcome);
 }
 
 /// A program to start, checked by the surface as far as it can.

@@ -16,6 +16,7 @@ mod failure;
 mod frames;
 mod interpreter;
 mod lost;
+mod record;
 mod rest;
 mod table;
 
@@ -38,6 +39,7 @@ use crate::events::events;
 use call::{Answer, Call};
 pub(crate) use frames::check as check_frames;
 use interpreter::Job;
+use record::Recorder;
 pub use rest::routes;
 pub(crate) use table::Contexts;
 use table::{Seat, Wanted};
@@ -144,6 +146,20 @@ async fn begin<B: Backend>(
     call: Call,
     caller: Caller,
 ) -> Result<Begun, StartError> {
+    let recorder = Recorder::new(backend.record(&call.command(), &caller));
+    let begun = queue(backend, name, asked, call, caller, recorder.clone()).await;
+    begun.inspect_err(|error| recorder.declined(error))
+}
+
+/// Waits for the call's turn.
+async fn queue<B: Backend>(
+    backend: &B,
+    name: &ContextName,
+    asked: Asked,
+    call: Call,
+    caller: Caller,
+    recorder: Recorder,
+) -> Result<Begun, StartError> {
     let contexts = &backend.state().contexts;
     let (seat, created) = seat(backend, name, asked.wanted, caller)?;
     let place = Arc::clone(&seat.places).try_acquire_owned().map_err(|_| {
@@ -170,6 +186,7 @@ async fn begin<B: Backend>(
         events: sender,
         answer: answers,
         cancel,
+        recorder,
         turn,
         place,
     };

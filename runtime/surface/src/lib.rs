@@ -34,7 +34,8 @@ mod state;
 mod testing;
 
 pub use backend::{
-    Backend, Command, Control, NoTerminal, Running, Signal, StartError, TerminalSize, Unavailable,
+    Backend, Command, Control, NoTerminal, Record, Running, Signal, StartError, TerminalSize,
+    Unavailable,
 };
 pub use body::{BodyError, read_body};
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};

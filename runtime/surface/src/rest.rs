@@ -16,6 +16,7 @@
 pub(crate) mod archive;
 mod condition;
 pub(crate) mod content;
+pub(crate) mod ending;
 mod files;
 mod info;
 mod outlet;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::contexts::Contexts;
 use crate::process::Processes;
 use crate::rest::archive::Archives;
+use crate::rest::ending::Uploads;
 
 /// What the surfaces of one sandbox remember between requests. Small while
 /// nothing runs: a node holds one for each sandbox.
@@ -14,6 +15,7 @@ pub struct State {
     pub(crate) processes: Processes,
     pub(crate) contexts: Contexts,
     pub(crate) archives: Archives,
+    pub(crate) uploads: Uploads,
 }
 
 impl Default for State {
@@ -23,6 +25,7 @@ impl Default for State {
             processes: Processes::default(),
             contexts: Contexts::default(),
             archives: Archives::default(),
+            uploads: Uploads::default(),
         }
     }
 }
@@ -38,5 +41,11 @@ impl State {
     pub fn end_all(&self) {
         self.processes.end_all();
         self.contexts.end_all();
+    }
+
+    /// Ends every upload whose body is on its way, as when the sandbox takes
+    /// no calls any more. Each leaves what was there before.
+    pub fn end_uploads(&self) {
+        self.uploads.end();
     }
 }

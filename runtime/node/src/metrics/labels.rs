@@ -63,6 +63,20 @@ impl Refused {
         }
     }
 
+    /// As [`Refused::of_status`], of an answer of gRPC.
+    pub(crate) fn of_grpc(headers: &http::HeaderMap) -> Option<Self> {
+        let status = tonic::Status::from_header_map(headers)?;
+        match status.code() {
+            // The last is what a message that is none is answered with.
+            tonic::Code::InvalidArgument | tonic::Code::Unimplemented | tonic::Code::Internal => {
+                Some(Self::Malformed)
+            }
+            tonic::Code::PermissionDenied => Some(Self::Forbidden),
+            tonic::Code::ResourceExhausted => Some(Self::TooLarge),
+            _ => None,
+        }
+    }
+
     /// The value of the label `reason`.
     pub(crate) fn label(self) -> &'static str {
         match self {

@@ -24,6 +24,23 @@ pub(super) struct Call {
     pub(super) cwd: Option<PathBuf>,
 }
 
+impl Call {
+    /// The command that does the same by itself.
+    pub(super) fn command(&self) -> Vec<String> {
+        let python = ["python3".to_owned()].into_iter();
+        match (&self.code, &self.argv) {
+            (Code::File(_), Some(argv)) => python.chain(argv.iter().cloned()).collect(),
+            (Code::File(file), None) => python.chain([file.clone()]).collect(),
+            (Code::Code(text), argv) => {
+                // The first word of its `sys.argv` is the flag.
+                let rest = argv.iter().flatten().skip(1).cloned();
+                let code = ["-c".to_owned(), text.clone()];
+                python.chain(code).chain(rest).collect()
+            }
+        }
+    }
+}
+
 /// Python, as text or in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -130,6 +147,19 @@ mod tests {
             parsed("/usr/bin/python x.py -c"),
             Some((Code::File("x.py".to_owned()), argv(&["x.py", "-c"])))
         );
+    }
+
+    #[test]
+    fn a_call_is_recorded_as_the_command_that_it_is() {
+        for line in ["python3 -c print(1) a -b", "python3 x.py -c"] {
+            let (code, argv) = parsed(line).unwrap();
+            let call = Call {
+                code,
+                argv: Some(argv),
+                ..Call::default()
+            };
+            assert_eq!(call.command().join(" "), line);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::{Answer, Call, Numbered, Told};
 use super::frames::{Frames, Piece, TooLong};
 use super::lost::{Lost, Used};
+use super::record::Recorder;
 use crate::backend::{Running, StartError};
 use crate::events::{CallerGone, Event, EventSender};
 
@@ -30,6 +31,7 @@ pub(super) struct Job {
     /// Ends the call, and the context with it: an interpreter cannot be
     /// interrupted.
     pub(super) cancel: CancellationToken,
+    pub(super) recorder: Recorder,
     /// Whoever holds it has the interpreter.
     pub(super) turn: OwnedSemaphorePermit,
     /// A place in the queue.
@@ -64,11 +66,28 @@ pub(super) async fn run(
     let (why, call) = serve(&mut interpreter, &mut jobs, idle, &stop).await;
     drop(interpreter);
     lost(Some(&why));
-    if let Some((events, used)) = call
-        && let Some(exit) = why.exit(used)
-    {
-        let _gone = events.push(Event::Exit(exit));
+    let Some(Unfinished {
+        events,
+        used,
+        recorder,
+    }) = call
+    else {
+        return;
+    };
+    match why.exit(used) {
+        Some(exit) => {
+            recorder.ended(&exit.outcome);
+            let _gone = events.push(Event::Exit(exit));
+        }
+        None => recorder.declined(&StartError::Host),
     }
+}
+
+/// A call with which its context was lost.
+struct Unfinished {
+    events: EventSender,
+    used: Used,
+    recorder: Recorder,
 }
 
 /// Runs calls until the context is lost: why, and with which call.
@@ -77,7 +96,7 @@ async fn serve(
     jobs: &mut mpsc::Receiver<Job>,
     idle: Duration,
     stop: &CancellationToken,
-) -> (Lost, Option<(EventSender, Used)>) {
+) -> (Lost, Option<Unfinished>) {
     loop {
         let next = async {
             tokio::select! {
@@ -106,11 +125,20 @@ async fn serve(
         let Teller { events, mut used } = teller;
         used.wall = began.elapsed();
         match ended {
-            Err(lost) => return (lost, Some((events, used))),
+            Err(lost) => {
+                let call = Unfinished {
+                    events,
+                    used,
+                    recorder: job.recorder,
+                };
+                return (lost, Some(call));
+            }
             Ok(answer) => {
                 let code = answer.exit_code;
+                let exit = used.exit(End::Exited { code });
+                job.recorder.ended(&exit.outcome);
                 let _gone = job.answer.send(answer);
-                let _gone = events.push(Event::Exit(used.exit(End::Exited { code })));
+                let _gone = events.push(Event::Exit(exit));
             }
         }
         drop((job.turn, job.place));

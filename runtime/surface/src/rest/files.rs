@@ -118,13 +118,18 @@ impl From<Listed> for Row {
 
 async fn write<B: Backend>(backend: &B, parts: &Parts, body: Body) -> Result<Response, Refusal> {
     let path = uri::file_path(&parts.uri)?;
-    if archive::asked(&parts.uri)? {
-        let place = archive::place(&backend.state().archives).await?;
-        archive::receive(place, backend.files().await?, path, body).await?;
-        return Ok(reply::no_content());
-    }
+    let place = match archive::asked(&parts.uri)? {
+        true => Some(archive::place(&backend.state().archives).await?),
+        false => None,
+    };
+    let ending = backend.state().uploads.begin();
     let files = backend.files().await?;
-    upload::put(files, path, &parts.uri, &parts.headers, body).await?;
+    let body = ending.cut(body);
+    let written = match place {
+        Some(place) => archive::receive(place, files, path, body).await,
+        None => upload::put(files, path, &parts.uri, &parts.headers, body).await,
+    };
+    written.map_err(|error| ending.why(backend, error))?;
     Ok(reply::no_content())
 }
 

@@ -55,8 +55,17 @@ pub(super) async fn upload<B: Backend>(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
+    let ending = backend.state().uploads.begin();
     let files = backend.files().await?;
-    let form = Form::of(&headers, body)
+    let written = receive(files, &headers, ending.cut(body)).await;
+    let name = written.map_err(|refusal| ending.why(&backend, refusal))?;
+    let text = format!("File '{name}' uploaded successfully.");
+    Ok(answer(StatusCode::OK, &json!({ "message": text })))
+}
+
+/// Writes the part `file` of a body; the name that it has there.
+async fn receive(files: Files, headers: &HeaderMap, body: Body) -> Result<String, Refusal> {
+    let form = Form::of(headers, body)
         .map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "Missing boundary in multipart."))?
         .map_err(|_| no_file())?;
     let mut patience = Patience::new(PATIENCE);
@@ -72,8 +81,7 @@ pub(super) async fn upload<B: Backend>(
         StatusCode::REQUEST_TIMEOUT => Refusal::idle(),
         _ => upload_failed(&refusal.message),
     })?;
-    let text = format!("File '{name}' uploaded successfully.");
-    Ok(answer(StatusCode::OK, &json!({ "message": text })))
+    Ok(name)
 }
 
 /// The part named `file`, and its file name.

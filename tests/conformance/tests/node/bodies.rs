@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 
-use crate::own::{Own, sent};
+use crate::own::{Own, sent, until};
 
 /// Longest that a body may be waited for.
 const BODY: Duration = Duration::from_secs(50);
@@ -84,6 +84,28 @@ fn archives_that_do_not_come_hold_up_no_other_sandbox() {
         assert!(begun.elapsed() < MOMENT, "{:?}", begun.elapsed());
         let mut archive = tar::Archive::new(&archive.body[..]);
         assert!(archive.entries().unwrap().count() > 0);
+    });
+}
+
+#[test]
+fn an_upload_ends_when_its_sandbox_is_suspended() {
+    run(async {
+        let own = Own::start(&[]);
+        let target = own.made("a", json!({})).await;
+        let ask = Ask::new("PUT", "/v1/files/d/f").header("content-length", "1000");
+        let mut stream = sent(&target.rest, &ask, b"x").await;
+        until("the upload", async || {
+            target.sh("ls -A d").await.stdout.contains("tmp")
+        })
+        .await;
+        own.order("a", "suspend").await.expect(200);
+        let mut answer = String::new();
+        let answered = within("the answer", stream.read_to_string(&mut answer));
+        answered.await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("suspended; resume it"), "{answer}");
+        own.order("a", "resume").await.expect(200);
+        assert_eq!(target.sh("ls -A").await.ok(), "");
     });
 }
 

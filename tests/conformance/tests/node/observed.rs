@@ -220,3 +220,46 @@ fn calls_of_a_suspended_sandbox_are_in_the_audit_log() {
         assert_eq!(lines[0]["outcome"], "unavailable", "{lines:?}");
     });
 }
+
+#[test]
+fn a_call_in_a_context_has_its_own_line_in_the_audit_log() {
+    run(async {
+        let own = Own::start(&[]);
+        let target = own.made("a", json!({})).await;
+        in_context(&target, "work", "secret = 1").await;
+        // The interpreter's line comes with its end.
+        let lines = calls(&own, 1).await;
+        assert_eq!(lines[0]["surface"], "context", "{lines:?}");
+        assert_eq!(lines[0]["program"], "python3");
+        assert_eq!(lines[0]["outcome"], "exited");
+        assert!(lines[0]["usage"]["wall_us"].as_u64() > Some(0), "{lines:?}");
+        assert!(!lines[0].to_string().contains("secret"));
+    });
+}
+
+#[test]
+fn a_request_of_grpc_that_makes_no_sense_is_in_the_audit_log() {
+    run(async {
+        let own = Own::start(&[]);
+        let target = own.made("a", json!({})).await;
+        target
+            .execute(mote_conformance::argv(&[]))
+            .await
+            .unwrap_err();
+        let refused = || {
+            let all = own.audit().into_iter();
+            all.filter(|line| line["event"] == "refused")
+                .collect::<Vec<_>>()
+        };
+        until("the line", async || !refused().is_empty()).await;
+        let lines = refused();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["surface"], "grpc");
+        assert_eq!(lines[0]["reason"], "malformed");
+        assert_eq!(lines[0]["sandbox"], "a");
+        // One that a call's own line tells of is there once.
+        target.execute(sh_of("nonesuch")).await.unwrap_err();
+        calls(&own, 1).await;
+        assert_eq!(refused().len(), 1);
+    });
+}

@@ -55,6 +55,7 @@ pub struct SandboxClaimSpec {
         deserialize_with = "tolerant::or_default",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub env: Vec<ClaimEnvVar>,
     /// Volume claim templates to add, if the template allows it.
     #[serde(
@@ -62,6 +63,7 @@ pub struct SandboxClaimSpec {
         deserialize_with = "tolerant::or_default",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub volume_claim_templates: Vec<VolumeClaimTemplate>,
 }
 

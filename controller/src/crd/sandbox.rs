@@ -36,6 +36,10 @@ use super::{Condition, Time, tolerant};
         json_path = ".metadata.creationTimestamp"
     )
 )]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)",
+    "message": "volumeClaimTemplates is immutable",
+}]))]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxSpec {
     /// What runs.
@@ -64,6 +68,7 @@ pub struct SandboxBlueprint {
         deserialize_with = "tolerant::or_default",
         skip_serializing_if = "Vec::is_empty"
     )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub volume_claim_templates: Vec<VolumeClaimTemplate>,
     /// Whether a headless service leads to the sandbox. Absent: one that
     /// exists is kept, none is made.

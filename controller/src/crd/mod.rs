@@ -29,3 +29,6 @@ pub use template::{
     EnvVarsInjectionPolicy, NetworkPolicyManagement, SandboxTemplate, SandboxTemplateSpec,
     TemplateNetworkPolicy, VolumeClaimTemplatesPolicy,
 };
+
+#[cfg(test)]
+mod tests;

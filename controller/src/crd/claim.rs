@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, PodMetadata, VolumeClaimTemplate, tolerant};
 
 /// A wish for one sandbox, and for how long.
+#[allow(
+    clippy::duplicated_attributes,
+    reason = "each column has a name, a type and a path of its own"
+)]
 #[derive(CustomResource, Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[kube(
     group = "extensions.agents.x-k8s.io",

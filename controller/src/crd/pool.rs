@@ -10,6 +10,10 @@ use super::tolerant;
 const DEFAULT_REPLICAS: i32 = 1;
 
 /// How many sandboxes of which template to keep warm.
+#[allow(
+    clippy::duplicated_attributes,
+    reason = "each column has a name, a type and a path of its own"
+)]
 #[derive(CustomResource, Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[kube(
     group = "extensions.agents.x-k8s.io",

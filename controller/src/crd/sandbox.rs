@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Time, tolerant};
 
 /// One sandbox: what runs in it, whether it runs, and when it ends.
+#[allow(
+    clippy::duplicated_attributes,
+    reason = "each column has a name, a type and a path of its own"
+)]
 #[derive(CustomResource, Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[kube(
     group = "agents.x-k8s.io",

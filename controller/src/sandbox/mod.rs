@@ -44,9 +44,6 @@ use validate::Subject;
 
 /// What events say that we were doing.
 const ACTION: &str = "Reconciling";
-/// Between saying that a sandbox has expired and acting on it. The pass that
-/// acts begins anew from what the cache has then.
-const SAID_TO_DONE: Duration = Duration::from_millis(1);
 /// Between looks at what was refused. Most of it is mended by a change that is
 /// heard of; this is for the rest, such as a foreign pod that went away.
 const REFUSED_RECHECK: Duration = Duration::from_secs(60);
@@ -82,7 +79,8 @@ pub async fn reconcile(
         Life::Alive(left) => live(&hands, left, now).await,
         Life::Expiring => {
             publish(&hands, &report::expiring(sandbox, now), now).await?;
-            Ok(Action::requeue(SAID_TO_DONE))
+            // The pass that acts begins when the cache has heard of it.
+            Ok(Action::await_change())
         }
         Life::Expired => expire(&hands, now).await,
     }

@@ -120,7 +120,7 @@ async fn a_pool_of_twenty_makes_twenty_and_never_one_more() {
 }
 
 #[tokio::test]
-async fn a_pool_is_scaled_up_and_down_and_keeps_the_oldest() {
+async fn a_pool_is_scaled_up_and_down_by_kubectl() {
     let story = begin(2).await;
     let first = uids(&story).await;
     scale(&story, 5);
@@ -131,7 +131,6 @@ async fn a_pool_is_scaled_up_and_down_and_keeps_the_oldest() {
     story
         .until_all("", "two", |pods: &[Pod]| pods.len() == 2)
         .await;
-    // Which of those made within one second is older nobody can tell.
     assert_eq!(uids(&story).await.len(), 2);
     scale(&story, 0);
     until_full(&story, 0).await;

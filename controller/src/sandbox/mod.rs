@@ -120,6 +120,7 @@ fn next(troubles: Vec<Trouble>, left: Option<Duration>) -> Result<Action, Reconc
     for trouble in troubles {
         match trouble {
             Trouble::Refused(Refusal::MultiplePods(_)) => {}
+            Trouble::Write(error) if namespace_goes(&error) => {}
             Trouble::Write(error) if !error.is_final() => return Err(error.into()),
             Trouble::Refused(_) | Trouble::Write(_) => {
                 wait = Some(wait.map_or(REFUSED_RECHECK, |wait| wait.min(REFUSED_RECHECK)));
@@ -127,6 +128,12 @@ fn next(troubles: Vec<Trouble>, left: Option<Duration>) -> Result<Action, Reconc
         }
     }
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Nothing is made in a namespace that is being deleted, and the sandbox is
+/// about to be deleted with it. The API server has one word for all it forbids.
+fn namespace_goes(error: &WriteError) -> bool {
+    matches!(error, WriteError::Rejected { code: 403, message, .. } if message.ends_with("because it is being terminated"))
 }
 
 /// Writes a status that is another than before, then tells of it.
@@ -215,6 +222,20 @@ mod tests {
                 Action::requeue(REFUSED_RECHECK)
             );
         }
+    }
+
+    #[test]
+    fn in_a_namespace_that_goes_nothing_is_tried_again() {
+        let message = "pods \"s\" is forbidden: unable to create new content in namespace n because it is being terminated";
+        let going = WriteError::Rejected {
+            code: 403,
+            reason: "Forbidden".to_owned(),
+            message: message.to_owned(),
+        };
+        assert_eq!(
+            next(vec![going.into()], None).unwrap(),
+            Action::await_change()
+        );
     }
 
     #[test]

@@ -2,6 +2,13 @@
 //! everything is measured through the API server and the controller's own
 //! `/metrics` (`process_*` are standard names), so that the same run against
 //! another controller's image gives a table to compare.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test target is a crate of its own, and may stop at what it did not expect"
+)]
 
 use std::time::{Duration, Instant};
 

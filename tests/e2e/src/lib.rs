@@ -4,6 +4,13 @@
 //! user would, and waits for what must become true, under a deadline. It needs
 //! a cluster with the controller of this project in it, and `KUBECONFIG`;
 //! `make e2e` brings both.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a harness stops the test at what it did not expect"
+)]
 
 mod controller;
 mod kubectl;

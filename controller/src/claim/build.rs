@@ -237,11 +237,11 @@ pub(super) fn patch(before: &Sandbox, after: &Sandbox) -> Option<Value> {
         "resourceVersion".to_owned(),
         json!(before.metadata.resource_version),
     );
-    let mut patch = json!({ "metadata": meta });
-    if !pod.is_empty() {
-        patch["spec"] = json!({ "podTemplate": { "metadata": pod } });
-    }
-    Some(patch)
+    Some(if pod.is_empty() {
+        json!({ "metadata": meta })
+    } else {
+        json!({ "metadata": meta, "spec": { "podTemplate": { "metadata": pod } } })
+    })
 }
 
 fn put(into: &mut Map<String, Value>, key: &str, changes: Map<String, Value>) {

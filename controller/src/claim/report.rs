@@ -1,6 +1,7 @@
 //! What a claim says of itself. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
@@ -157,22 +158,25 @@ pub(super) fn note(
         return None;
     }
     let mut metadata = locked(claim);
-    metadata["annotations"] = Value::Object(annotations);
+    metadata.insert("annotations".to_owned(), Value::Object(annotations));
     if old_label {
-        metadata["labels"] = json!({ label::SANDBOX_NAME: null });
+        let label = json!({ label::SANDBOX_NAME: null });
+        metadata.insert("labels".to_owned(), label);
     }
     Some(json!({ "metadata": metadata }))
 }
 
 /// The patch that notes when the claim was first ready; `None`: nobody knows.
 pub(super) fn note_ready(claim: &SandboxClaim, seen: Timestamp, ready: Option<Timestamp>) -> Value {
-    let ready = ready.map_or("unknown".to_owned(), precise);
-    let mut annotations = json!({ annotation::CLAIM_FIRST_READY_AT: ready });
+    let ready = ready.map_or_else(|| "unknown".to_owned(), precise);
+    let mut annotations = Map::new();
+    annotations.insert(annotation::CLAIM_FIRST_READY_AT.to_owned(), json!(ready));
     if !claim
         .annotations()
         .contains_key(annotation::CONTROLLER_FIRST_OBSERVED_AT)
     {
-        annotations[annotation::CONTROLLER_FIRST_OBSERVED_AT] = json!(precise(seen));
+        let key = annotation::CONTROLLER_FIRST_OBSERVED_AT.to_owned();
+        annotations.insert(key, json!(precise(seen)));
     }
     json!({ "metadata": { "uid": claim.metadata.uid, "annotations": annotations } })
 }
@@ -187,8 +191,16 @@ fn precise(at: Timestamp) -> String {
     format!("{at:.9}")
 }
 
-fn locked(claim: &SandboxClaim) -> Value {
-    json!({ "uid": claim.metadata.uid, "resourceVersion": claim.metadata.resource_version })
+fn locked(claim: &SandboxClaim) -> Map<String, Value> {
+    let ObjectMeta {
+        uid,
+        resource_version,
+        ..
+    } = &claim.metadata;
+    Map::from_iter([
+        ("uid".to_owned(), json!(uid)),
+        ("resourceVersion".to_owned(), json!(resource_version)),
+    ])
 }
 
 #[cfg(test)]

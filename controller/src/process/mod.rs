@@ -14,11 +14,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tower::limit::RateLimitLayer;
 
 use crate::controllers::Controllers;
 use lease::Candidate;
@@ -48,7 +50,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .open()
         .await
         .with_context(|| format!("probes at {}", options.health))?;
-    let client = Client::try_from(config(&options.kubeconfig).await?)?;
+    let client = client(
+        config(&options.kubeconfig).await?,
+        options.qps,
+        options.burst,
+    )?;
     let mut registry = Registry::default();
     own::register(&mut registry);
     let controllers = Controllers::new(client.clone(), options.settings.clone(), &mut registry);
@@ -120,6 +126,21 @@ async fn config(file: &Path) -> anyhow::Result<Config> {
     let config =
         Kubeconfig::read_from(file).with_context(|| format!("kubeconfig {}", file.display()))?;
     Ok(Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?)
+}
+
+/// A client that asks no more often than the flags allow: `burst` requests in
+/// the time that `qps` gives them.
+fn client(config: Config, qps: f64, burst: u16) -> anyhow::Result<Client> {
+    let builder = ClientBuilder::try_from(config)?;
+    if qps <= 0.0 {
+        return Ok(builder.build());
+    }
+    let requests = u64::from(burst.max(1));
+    let time = Duration::try_from_secs_f64(f64::from(burst.max(1)) / qps)
+        .context("--kube-api-qps is too small")?;
+    Ok(builder
+        .with_layer(&RateLimitLayer::new(requests, time))
+        .build())
 }
 
 fn candidate(client: Client, namespace: &str) -> anyhow::Result<Candidate> {

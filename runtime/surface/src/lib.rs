@@ -32,6 +32,7 @@ pub mod runtime;
 mod state;
 #[cfg(test)]
 mod testing;
+mod unread;
 
 pub use backend::{
     Backend, Command, Control, NoTerminal, Record, Running, Signal, StartError, TerminalSize,

@@ -22,7 +22,10 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
+
+use crate::unread::Unread;
 
 /// Bytes of one request's head: a `mote-call` header of 16 KiB fits beside
 /// whatever else a client sends.
@@ -108,10 +111,13 @@ pub async fn serve<S, G: Send + 'static>(
         };
         // Small answers would wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
+        let given_up = CancellationToken::new();
         let service = service.clone().map_request(move |mut request: Request<_>| {
             request.extensions_mut().insert(ends);
             request
         });
+        let (unread, connection) = (Unread::of_all(), given_up.clone());
+        let service = service.map_response(move |response| unread.count(response, connection));
         let (server, watcher, open) = (server.clone(), graceful.watcher(), opened());
         tokio::spawn(async move {
             let begun =
@@ -120,8 +126,13 @@ pub async fn serve<S, G: Send + 'static>(
                 let io = TokioIo::new(stream);
                 let service = TowerToHyperService::new(service);
                 let connection = server.serve_connection_with_upgrades(io, service);
-                if let Err(error) = watcher.watch(connection.into_owned()).await {
-                    tracing::debug!(peer = %ends.peer, %error, "a connection ended early");
+                tokio::select! {
+                    ended = watcher.watch(connection.into_owned()) => if let Err(error) = ended {
+                        tracing::debug!(peer = %ends.peer, %error, "a connection ended early");
+                    },
+                    () = given_up.cancelled() => {
+                        tracing::warn!(peer = %ends.peer, "a connection was closed, for it did not read its answers");
+                    }
                 }
             }
             drop((place, open));

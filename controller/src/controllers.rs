@@ -344,7 +344,9 @@ impl Pushers {
     }
 
     fn policy_changed(&self, _: &Context, change: &Change<NetworkPolicy>) {
-        let Some(policy) = change.latest() else { return };
+        let Some(policy) = change.latest() else {
+            return;
+        };
         // By name: a template also waits for one that is not its own to go.
         if let Some(template) = template::of_policy(policy) {
             self.templates

@@ -8,8 +8,10 @@
     reason = "a test target is a crate of its own, and may stop at what it did not expect"
 )]
 
+use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 
+use futures_util::FutureExt;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 use mote_controller::crd::{Sandbox, SandboxClaim, SandboxWarmPool};
@@ -44,13 +46,21 @@ async fn at_every_write(about: &str, strike: Strike, tell: impl AsyncFn(&Story))
     let story = Story::begin("faults").await;
     let only = Only::take(&story.client).await;
     story.end().await;
+    let told = AssertUnwindSafe(until_none_is_left(about, strike, &tell))
+        .catch_unwind()
+        .await;
+    // Whatever came of it, the stories after this one need their controller.
+    only.give_back().await;
+    told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+async fn until_none_is_left(about: &str, strike: Strike, tell: &impl AsyncFn(&Story)) {
     let mut number = 0;
-    while broken_at(about, strike, number, &tell).await {
+    while broken_at(about, strike, number, tell).await {
         number += 1;
         assert!(number < ENOUGH, "{about}: a story without an end");
     }
     assert!(number > 1, "{about}: hardly a write was broken");
-    only.give_back().await;
 }
 
 /// Tells it once; whether there was a write of that number.
@@ -147,7 +157,7 @@ async fn a_cold_claim_that_ends(story: &Story) {
     story.create::<SandboxClaim>(claim("c", "p")).await;
     story.until("c", "ready", is_ready).await;
     let sandboxes = story.list::<Sandbox>("").await;
-    assert_eq!(sandboxes.len(), 1, "{sandboxes:?}");
+    assert_eq!(sandboxes.len(), 1);
     one_pod_each(story, &sandboxes).await;
     let now = k8s_openapi::jiff::Timestamp::now().to_string();
     let ended =
@@ -202,17 +212,20 @@ fn is_ready(claim: &SandboxClaim) -> bool {
         .any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
+/// Each sandbox comes to have one pod, and there is no other.
 async fn one_pod_each(story: &Story, sandboxes: &[Sandbox]) {
-    let pods = story.list::<Pod>("").await;
-    assert_eq!(pods.len(), sandboxes.len(), "{pods:?}");
-    for sandbox in sandboxes {
+    let own = |pods: &[Pod], sandbox: &Sandbox| {
         let uid = sandbox.metadata.uid.as_deref().unwrap();
         let own = pods
             .iter()
-            .filter(|pod| is_controlled_by(&pod.metadata, uid))
-            .count();
-        assert_eq!(own, 1, "pods of {}", sandbox.name_any());
-    }
+            .filter(|pod| is_controlled_by(&pod.metadata, uid));
+        own.count()
+    };
+    story
+        .until_all::<Pod>("", "one for each sandbox", |pods| {
+            pods.len() == sandboxes.len() && sandboxes.iter().all(|it| own(pods, it) == 1)
+        })
+        .await;
 }
 
 #[tokio::test]

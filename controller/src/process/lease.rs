@@ -15,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, ResourceExt};
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// The lease's name: that of the controller this one stands in for.
 pub(super) const NAME: &str = "a3317529.agent-sandbox.x-k8s.io";
@@ -26,6 +27,9 @@ const DURATION: Duration = Duration::from_secs(15);
 const RENEW: Duration = Duration::from_secs(10);
 /// How often the lease is looked at.
 const RETRY: Duration = Duration::from_secs(2);
+/// How long one look may take: what hangs must leave time for another try
+/// before [`RENEW`] is over.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A candidate.
 pub(super) struct Candidate {
@@ -51,6 +55,17 @@ enum Step {
     Wait,
 }
 
+/// How a look at the lease ended.
+#[derive(Debug, Eq, PartialEq)]
+enum Look {
+    /// It is ours for [`DURATION`] from when the look began.
+    Ours,
+    /// It is someone else's.
+    Theirs,
+    /// Someone wrote to it in between; the next look tells who leads.
+    Unsure,
+}
+
 impl Candidate {
     /// A candidate of this name. Names must differ between processes.
     pub(super) fn new(client: Client, namespace: &str, identity: String) -> Self {
@@ -62,42 +77,28 @@ impl Candidate {
 
     /// Waits until this candidate leads.
     pub(super) async fn acquire(&self) {
-        let mut seen = Seen {
-            version: None,
-            since: Instant::now(),
-        };
-        let mut looks = tokio::time::interval(RETRY);
+        let mut seen = Seen::nothing();
+        let mut looks = looks();
         loop {
             looks.tick().await;
-            match self.attempt(&mut seen).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "the lease could not be looked at"),
+            if self.look(&mut seen).await == Look::Ours {
+                return;
             }
         }
     }
 
     /// Renews until that has failed for too long, or someone else leads.
     pub(super) async fn hold(&self) {
-        let mut seen = Seen {
-            version: None,
-            since: Instant::now(),
-        };
+        let mut seen = Seen::nothing();
         let mut renewed = Instant::now();
-        let mut looks = tokio::time::interval(RETRY);
-        while renewed.elapsed() < RENEW {
+        let mut looks = looks();
+        while let Some(left) = RENEW.checked_sub(renewed.elapsed()) {
             looks.tick().await;
-            // A request that hangs must not make the time to give up pass unseen.
-            match tokio::time::timeout(
-                RENEW.saturating_sub(renewed.elapsed()),
-                self.attempt(&mut seen),
-            )
-            .await
-            {
-                Ok(Ok(true)) => renewed = Instant::now(),
-                Ok(Ok(false)) => return,
-                Ok(Err(error)) => tracing::warn!(%error, "the lease could not be renewed"),
-                Err(_) => return,
+            let began = Instant::now();
+            match tokio::time::timeout(left, self.look(&mut seen)).await {
+                Ok(Look::Ours) => renewed = began,
+                Ok(Look::Unsure) => {}
+                Ok(Look::Theirs) | Err(_) => return,
             }
         }
     }
@@ -127,7 +128,24 @@ impl Candidate {
         }
     }
 
-    async fn attempt(&self, seen: &mut Seen) -> Result<bool, kube::Error> {
+    /// Looks at the lease and, where it may, writes our name into it.
+    async fn look(&self, seen: &mut Seen) -> Look {
+        match tokio::time::timeout(LOOK, self.attempt(seen)).await {
+            Ok(Ok(look)) => look,
+            // Someone was quicker.
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Look::Unsure,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the lease could not be looked at or renewed");
+                Look::Unsure
+            }
+            Err(_) => {
+                tracing::warn!(?LOOK, "the API server does not answer about the lease");
+                Look::Unsure
+            }
+        }
+    }
+
+    async fn attempt(&self, seen: &mut Seen) -> Result<Look, kube::Error> {
         let lease = self.leases.get_opt(NAME).await?;
         let version = lease.as_ref().and_then(ResourceExt::resource_version);
         if version != seen.version {
@@ -136,25 +154,17 @@ impl Candidate {
                 since: Instant::now(),
             };
         }
-        let written = match self.next(lease.as_ref(), seen.since.elapsed()) {
-            Step::Wait => return Ok(false),
-            Step::Create => {
-                self.leases
-                    .create(&PostParams::default(), &self.ours(None))
-                    .await
-            }
+        let params = PostParams::default();
+        match self.next(lease.as_ref(), seen.since.elapsed()) {
+            Step::Wait => return Ok(Look::Theirs),
+            Step::Create => self.leases.create(&params, &self.ours(None)).await?,
             Step::Take => {
                 self.leases
-                    .replace(NAME, &PostParams::default(), &self.ours(lease))
-                    .await
+                    .replace(NAME, &params, &self.ours(lease))
+                    .await?
             }
         };
-        match written {
-            Ok(_) => Ok(true),
-            // Someone was quicker.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(Look::Ours)
     }
 
     fn next(&self, lease: Option<&Lease>, unchanged: Duration) -> Step {
@@ -202,6 +212,22 @@ impl Candidate {
         spec.renew_time = Some(now);
         lease
     }
+}
+
+impl Seen {
+    fn nothing() -> Self {
+        Self {
+            version: None,
+            since: Instant::now(),
+        }
+    }
+}
+
+/// Ticks every [`RETRY`]; after a look that took longer, not sooner.
+fn looks() -> Interval {
+    let mut looks = tokio::time::interval(RETRY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }
 
 fn holder(lease: &Lease) -> Option<&String> {

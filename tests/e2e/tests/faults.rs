@@ -33,8 +33,6 @@ const ENOUGH: usize = 40;
 enum Strike {
     /// The write is lost.
     Lost,
-    /// The write is done and unanswered.
-    Unanswered,
     /// The write is done, and the controller dies before it hears so.
     Crash,
 }
@@ -86,7 +84,7 @@ async fn broken_at(
                 controller.kill();
                 ControllerProcess::start(&api.kubeconfig(), &[])
             }
-            Strike::Lost | Strike::Unanswered => controller,
+            Strike::Lost => controller,
         };
         std::future::pending::<()>().await
     };
@@ -231,11 +229,6 @@ async fn one_pod_each(story: &Story, sandboxes: &[Sandbox]) {
 #[tokio::test]
 async fn a_warm_claim_survives_each_lost_write() {
     at_every_write("warm-lost", Strike::Lost, a_warm_claim).await;
-}
-
-#[tokio::test]
-async fn a_warm_claim_survives_each_unanswered_write() {
-    at_every_write("warm-unanswered", Strike::Unanswered, a_warm_claim).await;
 }
 
 #[tokio::test]

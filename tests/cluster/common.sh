@@ -3,6 +3,8 @@
 # its addresses, which exist in its own network namespaces only.
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
+# Where Go's own installer puts it.
+PATH=$PATH:/usr/local/go/bin
 CLUSTER=$ROOT/tests/cluster
 STATE=$ROOT/target/cluster
 BIN=$STATE/bin

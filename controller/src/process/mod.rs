@@ -83,7 +83,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     let candidate = candidate(config, &options.lease_namespace)?;
     let ended = reconcile(controllers, candidate.acquire(), told, candidate.hold()).await;
-    candidate.release().await;
+    if ended.is_ok() {
+        // Only then does nothing of ours run any more; else the lease runs out.
+        candidate.release().await;
+    }
     ended
 }
 

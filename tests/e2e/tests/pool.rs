@@ -254,6 +254,8 @@ async fn what_a_pool_leaves_behind_the_next_one_takes() {
             all.len() == 2 && all.iter().all(|it| controller_of(&it.metadata).is_none())
         })
         .await;
+    // The pool itself goes after the last of them has let go of it.
+    story.until_gone::<SandboxWarmPool>("p").await;
     story.create::<SandboxWarmPool>(pool("p", "t", 2)).await;
     until_full(&story, 2).await;
     assert_eq!(uids(&story).await, first);

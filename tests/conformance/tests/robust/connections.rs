@@ -6,6 +6,10 @@ use mote_conformance::{Ask, Endpoint, Target, read_reply, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use mote_surface::proto::{ExecuteRequest, ExecuteResponse};
+
+/// Larger than any answer.
+const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 /// Between two bytes of a slow client.
 const DRIP: Duration = Duration::from_millis(200);
 
@@ -180,4 +184,44 @@ pub(crate) async fn connections_that_come_and_go_harm_nobody(target: &Target) {
     }
     assert_eq!(target.sh("echo alive").await.ok(), "alive\n");
     target.rest().get("/v1/health").await.expect(200);
+}
+
+/// More than may wait to be read, in answers of almost the largest size.
+const UNREAD: usize = 40;
+
+pub(crate) async fn answers_nobody_reads_are_given_up(target: &Target) {
+    target.file("big", vec![b'x'; 15_000_000]).await;
+    let mut unread = Vec::new();
+    for _ in 0..UNREAD {
+        unread.push(unread_execute(target, "cat big").await);
+    }
+    // Who reads is served, and whoever has waited longest is not.
+    assert_eq!(target.sh("cat big").await.ok().len(), 15_000_000);
+    let mut oldest = unread.remove(0);
+    let ended = within("the end of the oldest", oldest.message()).await;
+    assert!(ended.is_err(), "its connection is closed");
+    let mut newest = unread.pop().unwrap();
+    let read = within("the newest", newest.message()).await.unwrap();
+    assert_eq!(read.unwrap().stdout.len(), 15_000_000);
+}
+
+/// An answer on a connection of its own, of which little is taken before it
+/// is asked for.
+async fn unread_execute(target: &Target, line: &str) -> tonic::Streaming<ExecuteResponse> {
+    let uri = format!("http://{}", target.grpc.authority);
+    let channel = tonic::transport::Channel::from_shared(uri).unwrap();
+    let channel = within("connecting", channel.connect()).await.unwrap();
+    let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(MESSAGE_BYTES);
+    client.ready().await.unwrap();
+    let mut request = tonic::Request::new(ExecuteRequest {
+        config: Some(mote_conformance::sh(line)),
+    });
+    for (name, value) in &target.grpc.headers {
+        let name = tonic::metadata::MetadataKey::from_bytes(name.as_bytes()).unwrap();
+        request.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    let path = http::uri::PathAndQuery::from_static("/process.v1.ProcessService/Execute");
+    let codec = tonic_prost::ProstCodec::default();
+    let answered = client.server_streaming(request, path, codec);
+    within("the head", answered).await.unwrap().into_inner()
 }

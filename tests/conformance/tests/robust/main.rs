@@ -43,6 +43,7 @@ tests! {
         a_body_that_stops_half_way_leaves_nothing,
         a_form_that_stops_half_way_leaves_nothing,
         a_download_nobody_reads_holds_nobody_up,
+        answers_nobody_reads_are_given_up,
         connections_that_come_and_go_harm_nobody,
     }
     load: {

@@ -2,7 +2,7 @@
 //! the same. Pools and claims share this.
 
 mod meaning;
-mod quantity;
+pub(crate) mod quantity;
 
 use k8s_openapi::api::core::v1::PodSpec;
 

@@ -11,7 +11,7 @@ use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::{Error, Event};
@@ -19,7 +19,7 @@ use kube::{Resource, ResourceExt};
 
 use crate::names::controller_of;
 
-/// A kind that can be watched: an object of one namespace, known by its type.
+/// A kind that can be watched, known by its type.
 pub trait Watched: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static {}
 impl<K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static> Watched for K {}
 
@@ -122,9 +122,14 @@ impl<K: Watched> Cache<K> {
         (cache.clone(), Filler { cache, writer })
     }
 
-    /// The object of a name.
+    /// The object of a name; the namespace is empty for kinds without one.
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.store.get(&ObjectRef::new(name).within(namespace))
+        let named = ObjectRef::new(name);
+        self.store.get(&if namespace.is_empty() {
+            named
+        } else {
+            named.within(namespace)
+        })
     }
 
     /// Every object that the owner with this UID controls, by name.
@@ -277,6 +282,13 @@ pub fn trim_pod(pod: &mut Pod) {
             ..Default::default()
         });
     }
+}
+
+/// Leaves of a node what placing looks at: the list of its images alone is
+/// tens of kilobytes, and its status changes every few seconds.
+pub fn trim_node(node: &mut Node) {
+    trim(node);
+    node.status = None;
 }
 
 /// Leaves of a service what is compared with the wanted one.

@@ -15,6 +15,7 @@ use crate::event::Events;
 use crate::pool;
 use crate::sandbox::metrics::SandboxMetrics;
 use crate::settings::Settings;
+use crate::wasm::Wasm;
 use crate::write::WriteMetrics;
 
 /// A kind of ours: an object that cannot be read is still seen.
@@ -36,6 +37,8 @@ pub struct Context {
     pub ledger: Ledger,
     /// What pools asked for and have not seen yet.
     pub pools: pool::Memories,
+    /// The wasm tier, where it is on.
+    pub wasm: Option<Wasm>,
 }
 
 /// One cache a kind. Those of the extensions stay empty where they are off.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::runtime::watcher::Config;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -19,7 +20,8 @@ use crate::driver::{self, Queue, Waiting, queue};
 use crate::event::Events;
 use crate::names::{controller_of, label};
 use crate::settings::Settings;
-use crate::{claim, pool, sandbox, template};
+use crate::wasm::{Images, Key, Wasm};
+use crate::{claim, pool, sandbox, template, wasm};
 
 /// The controllers, their caches filling, waiting to lead.
 pub struct Controllers {
@@ -27,6 +29,7 @@ pub struct Controllers {
     pub context: Arc<Context>,
     waiting: Waitings,
     watches: Vec<BoxFuture<'static, ()>>,
+    pushers: Arc<Pushers>,
 }
 
 struct Queues<S, C, P, T> {
@@ -52,7 +55,14 @@ type Pushers = Queues<
 
 impl Controllers {
     /// Makes the caches and the queues; nothing is asked of the API server yet.
-    pub fn new(client: Client, settings: Settings, registry: &mut Registry) -> Self {
+    ///
+    /// `namespace` is the controller's own, where node hosts are.
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        namespace: &str,
+        registry: &mut Registry,
+    ) -> Self {
         let (sandboxes, fill_sandboxes) = Cache::new(Some(label::WARM_POOL_SANDBOX));
         let (pods, fill_pods) = Cache::new(None);
         let (services, fill_services) = Cache::new(None);
@@ -60,8 +70,10 @@ impl Controllers {
         let (pools, fill_pools) = Cache::new(None);
         let (templates, fill_templates) = Cache::new(None);
         let (policies, fill_policies) = Cache::new(None);
+        let (classes, fill_classes) = Cache::new(None);
+        let (hosts, fill_hosts) = Cache::new(None);
         sandbox::metrics::Census::register(registry, sandboxes.clone());
-        let extensions = settings.extensions;
+        let (extensions, wasm) = (settings.extensions, settings.wasm);
         let context = Arc::new(Context {
             caches: Caches {
                 sandboxes,
@@ -77,6 +89,13 @@ impl Controllers {
             events: Events::new(client.clone(), crate::names::FIELD_MANAGER),
             ledger: claim::Ledger::default(),
             pools: pool::Memories::default(),
+            wasm: wasm.then(|| Wasm {
+                namespace: namespace.to_owned(),
+                fleet: Arc::default(),
+                classes,
+                hosts,
+                images: Images::default(),
+            }),
             client,
         });
         let (pushers, waiting) = queues();
@@ -121,10 +140,14 @@ impl Controllers {
                 watch.kind(fill_policies, ours(), cache::trim, Pushers::policy_changed),
             ]);
         }
+        if wasm {
+            watches.extend(watch.fleet(fill_classes, fill_hosts));
+        }
         Self {
             context,
             waiting,
             watches,
+            pushers,
         }
     }
 
@@ -148,6 +171,9 @@ impl Controllers {
                 policies.filled()
             );
         }
+        if let Some(wasm) = &context.wasm {
+            tokio::join!(wasm.classes.filled(), wasm.hosts.filled());
+        }
     }
 
     /// Fills the caches from now on, and reconciles once `lead` is done, until
@@ -157,12 +183,22 @@ impl Controllers {
             context,
             waiting,
             watches,
+            pushers,
         } = self;
         let watching = join_all(watches);
         let reconciling = async {
             lead.await;
             Self::filled(&context).await;
-            reconcile(&context, waiting, &shutdown).await;
+            let pushed = move |(namespace, name): Key| pushers.sandboxes.push(&namespace, &name);
+            let leading = wasm::lead(context.clone(), pushed, shutdown.clone());
+            let settled = async {
+                if let Some(wasm) = &context.wasm {
+                    // Whoever is not heard by then is not heard.
+                    let _ = tokio::time::timeout(wasm::SETTLE, wasm.fleet.settled()).await;
+                }
+                reconcile(&context, waiting, &shutdown).await;
+            };
+            tokio::join!(settled, leading);
         };
         tokio::select! {
             _ = watching => {}
@@ -245,6 +281,35 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// What the wasm tier looks at: runtime classes, nodes, the pods of hosts.
+    fn fleet(
+        &self,
+        fill_classes: Filler<RuntimeClass>,
+        fill_hosts: Filler<Pod>,
+    ) -> [BoxFuture<'static, ()>; 3] {
+        let (_, fill_nodes) = Cache::new(None);
+        let (key, value) = wasm::HOST_LABEL;
+        let own = self
+            .context
+            .wasm
+            .as_ref()
+            .map_or("", |wasm| &wasm.namespace);
+        // Only who may make pods in our own namespace is believed.
+        let hosts = Config::default()
+            .labels(&format!("{key}={value}"))
+            .fields(&format!("metadata.namespace={own}"));
+        [
+            self.kind(fill_classes, Config::default(), cache::trim, |_, _, _| {}),
+            self.kind(
+                fill_nodes,
+                Config::default(),
+                cache::trim_node,
+                Pushers::node_changed,
+            ),
+            self.kind(fill_hosts, hosts, cache::trim_pod, Pushers::host_changed),
+        ]
+    }
+
     fn kind<K>(
         &self,
         filler: Filler<K>,
@@ -253,7 +318,7 @@ impl Watch<'_> {
         told: fn(&Pushers, &Context, &Change<K>),
     ) -> BoxFuture<'static, ()>
     where
-        K: Watched + DeserializeOwned + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Watched + DeserializeOwned,
     {
         let (context, pushers) = (self.context.clone(), self.pushers.clone());
         let events = watcher(Api::<K>::all(context.client.clone()), config)
@@ -272,6 +337,29 @@ fn ask<K: Watched>(queue: &Queue<K>, object: &K) {
 }
 
 impl Pushers {
+    fn node_changed(&self, context: &Context, change: &Change<Node>) {
+        let (Some(wasm), Some(node)) = (&context.wasm, change.latest()) else {
+            return;
+        };
+        let keys = wasm
+            .fleet
+            .node_changed(&node.name_any(), change.after.as_deref());
+        for (namespace, name) in keys {
+            self.sandboxes.push(&namespace, &name);
+        }
+    }
+
+    fn host_changed(&self, context: &Context, change: &Change<Pod>) {
+        let Some(wasm) = &context.wasm else {
+            return;
+        };
+        for pod in change.both() {
+            if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) {
+                wasm.host_changed(node);
+            }
+        }
+    }
+
     fn sandbox_changed(&self, context: &Context, change: &Change<Guarded<Sandbox>>) {
         change
             .after

@@ -43,6 +43,9 @@ pub enum ReconcileError {
     /// A request to the API server.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A request to a node host.
+    #[error("{0}")]
+    Node(String),
     /// The cache does not show yet what was written.
     #[error("{0}")]
     Stale(String),

@@ -27,4 +27,5 @@ pub mod process;
 pub mod sandbox;
 pub mod settings;
 pub mod template;
+pub mod wasm;
 pub mod write;

@@ -56,6 +56,10 @@ pub mod annotation {
     pub const CLAIM_FIRST_READY_AT: &str = "agents.x-k8s.io/claim-first-ready-at";
     /// On claims and sandboxes: the W3C trace they belong to, as JSON.
     pub const TRACE_CONTEXT: &str = "opentelemetry.io/trace-context";
+    /// On sandboxes with a choice of tiers: `wasm` or `pod`.
+    pub const TIER: &str = "mote.dev/tier";
+    /// On sandboxes that could have been wasm: why they are pods.
+    pub const TIER_REASON: &str = "mote.dev/tier-reason";
     /// On pods: whether the cluster autoscaler may evict them.
     pub const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 }

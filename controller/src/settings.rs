@@ -41,6 +41,8 @@ pub struct Settings {
     pub allowed_label_domains: PathBuf,
     /// Whether objects are given the trace they belong to.
     pub tracing: bool,
+    /// Whether sandboxes may be wasm sessions on node hosts.
+    pub wasm: bool,
 }
 
 impl Default for Settings {
@@ -62,6 +64,7 @@ impl Default for Settings {
             claim_observability_annotations: true,
             allowed_label_domains: PathBuf::from(ALLOWED_LABEL_DOMAINS),
             tracing: false,
+            wasm: false,
         }
     }
 }

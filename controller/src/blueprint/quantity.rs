@@ -7,7 +7,7 @@ const MAX_LENGTH: usize = 40;
 
 /// The value in billionths, if the text is a quantity and fits: `1`, `1000m`
 /// and `1e0` are one value, as are `1Gi` and `1024Mi`.
-pub(super) fn nanos(text: &str) -> Option<i128> {
+pub(crate) fn nanos(text: &str) -> Option<i128> {
     if text.len() > MAX_LENGTH {
         return None;
     }

@@ -60,9 +60,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .with_context(|| format!("probes at {}", options.health))?;
     let config = config(&options.kubeconfig).await?;
     let client = client(config.clone(), options.qps, options.burst)?;
+    let namespace = match options.lease_namespace.as_str() {
+        "" => client.default_namespace().to_owned(),
+        named => named.to_owned(),
+    };
     let mut registry = Registry::default();
     own::register(&mut registry);
-    let controllers = Controllers::new(client.clone(), options.settings.clone(), &mut registry);
+    let controllers = Controllers::new(
+        client.clone(),
+        options.settings.clone(),
+        &namespace,
+        &mut registry,
+    );
     if let Some(listener) = metrics {
         tracing::info!(metrics = %listener.local_addr()?, "serving metrics");
         tokio::spawn(serve::metrics(listener, registry));
@@ -81,7 +90,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         )
         .await;
     }
-    let candidate = candidate(config, &options.lease_namespace)?;
+    let candidate = candidate(config, &namespace)?;
     let ended = reconcile(controllers, candidate.acquire(), told, candidate.hold()).await;
     if ended.is_ok() {
         // Only then does nothing of ours run any more; else the lease runs out.
@@ -168,15 +177,11 @@ fn client(config: Config, qps: f64, burst: u16) -> anyhow::Result<Client> {
 fn candidate(mut config: Config, namespace: &str) -> anyhow::Result<Candidate> {
     config.default_retry = false;
     let client = Client::try_from(config)?;
-    let namespace = match namespace {
-        "" => client.default_namespace().to_owned(),
-        named => named.to_owned(),
-    };
     let host =
         std::env::var("POD_NAME").or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"));
     let host = host.context("a name for the lease: set POD_NAME")?;
     let identity = format!("{}_{:016x}", host.trim(), rand::random::<u64>());
-    Ok(Candidate::new(client, &namespace, identity))
+    Ok(Candidate::new(client, namespace, identity))
 }
 
 fn told_to_end() -> std::io::Result<impl Future<Output = ()>> {

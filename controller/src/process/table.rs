@@ -197,6 +197,11 @@ pub(super) static FLAGS: &[Flag] = &[
         "Annotate objects with the trace they belong to.",
     ),
     flag(
+        "wasm",
+        Field::Switch(|it| &mut it.settings.wasm),
+        "Serve sandboxes whose runtime class says so by wasm sessions on node hosts.",
+    ),
+    flag(
         "leader-elect",
         Field::Switch(|it| &mut it.leader_elect),
         "Reconcile only while holding the lease, so that one of several processes does.",

@@ -64,10 +64,7 @@ impl Hands<'_> {
         let service = if several {
             ServiceFound::Unknown
         } else {
-            self.serve(service).await.unwrap_or_else(|trouble| {
-                troubles.push(trouble);
-                ServiceFound::Unknown
-            })
+            self.serve_or_tell(service, &mut troubles).await
         };
         races_apart(troubles).map(|troubles| Findings {
             observed,
@@ -215,6 +212,17 @@ impl Hands<'_> {
         Observed::Here(Backing::of_pod(self.subject, pod))
     }
 
+    pub(super) async fn serve_or_tell(
+        &self,
+        step: ServiceStep,
+        troubles: &mut Vec<Trouble>,
+    ) -> ServiceFound {
+        self.serve(step).await.unwrap_or_else(|trouble| {
+            troubles.push(trouble);
+            ServiceFound::Unknown
+        })
+    }
+
     async fn serve(&self, step: ServiceStep) -> Result<ServiceFound, Trouble> {
         let Self { context, subject } = self;
         if step != ServiceStep::Create {
@@ -317,11 +325,11 @@ fn needs_claims(step: &Step) -> bool {
     }
 }
 
-fn races_apart(troubles: Vec<Trouble>) -> Result<Vec<Trouble>, WriteError> {
+pub(super) fn races_apart(troubles: Vec<Trouble>) -> Result<Vec<Trouble>, WriteError> {
     let (races, troubles): (Vec<_>, Vec<_>) = troubles.into_iter().partition(Trouble::is_race);
     match races.into_iter().next() {
         Some(Trouble::Write(race)) => Err(race),
-        Some(Trouble::Refused(_)) | None => Ok(troubles),
+        Some(Trouble::Refused(_) | Trouble::Node(..)) | None => Ok(troubles),
     }
 }
 

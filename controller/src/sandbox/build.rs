@@ -9,23 +9,30 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use super::metadata::{Metadata, changes};
-use super::validate::{Subject, claim_name, template_name};
+use super::validate::{Server, Subject, claim_name, template_name};
 use crate::crd::VolumeClaimTemplate;
 use crate::names::{annotation, label};
 
-/// The pod of a sandbox.
+/// The pod of a sandbox. Where it was chosen over a session, its runtime class
+/// named the choice, which no container runtime knows.
 pub(super) fn pod(subject: &Subject<'_>) -> Pod {
     let Metadata {
         labels,
         annotations,
     } = Metadata::of(subject);
+    let spec = pod_spec(subject);
     Pod {
         metadata: ObjectMeta {
             labels: Some(labels),
             annotations: Some(annotations),
             ..child(subject, subject.name)
         },
-        spec: Some(pod_spec(subject)),
+        spec: Some(PodSpec {
+            runtime_class_name: spec
+                .runtime_class_name
+                .filter(|_| subject.server != Server::ChosenPod),
+            ..spec
+        }),
         status: None,
     }
 }
@@ -141,7 +148,7 @@ pub(super) fn tracking(subject: &Subject<'_>) -> BTreeMap<String, String> {
     BTreeMap::from([(label::SANDBOX_NAME_HASH.to_owned(), subject.hash.clone())])
 }
 
-fn child(subject: &Subject<'_>, name: &str) -> ObjectMeta {
+pub(super) fn child(subject: &Subject<'_>, name: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(subject.namespace.to_owned()),

@@ -30,6 +30,8 @@ mod place;
 mod refusal;
 mod report;
 mod service;
+mod session;
+mod slice;
 mod tell;
 mod trace;
 mod validate;
@@ -40,6 +42,8 @@ mod fixtures;
 use apply::{Hands, Plan};
 use place::Life;
 use refusal::{Refusal, Trouble};
+use report::Findings;
+use session::Tier;
 use validate::Subject;
 
 /// What events say that we were doing.
@@ -64,16 +68,17 @@ pub async fn reconcile(
             return Ok(Action::await_change());
         }
     };
-    // What a sandbox owns goes with it, by its owner references.
-    let Some(subject) =
-        Subject::of(sandbox).filter(|_| sandbox.metadata.deletion_timestamp.is_none())
-    else {
+    let Some(subject) = Subject::of(sandbox) else {
         return Ok(Action::await_change());
     };
     let hands = Hands {
         context: &context,
         subject: &subject,
     };
+    if sandbox.metadata.deletion_timestamp.is_some() {
+        // What else a sandbox owns goes with it, by its owner references.
+        return hands.release().await;
+    }
     begin_trace(&hands).await?;
     match place::life(&subject, now) {
         Life::Alive(left) => live(&hands, left, now).await,
@@ -91,21 +96,54 @@ async fn live(
     left: Option<Duration>,
     now: Timestamp,
 ) -> Result<Action, ReconcileError> {
-    let Hands { context, subject } = hands;
-    let view = observe::observe(context, subject).await?;
-    let plan = Plan {
-        claims: subject.volume_claims(),
-        placement: place::place(subject, &view),
-        service: service::decide(subject, view.service.as_ref()),
+    let context = hands.context;
+    let view = observe::observe(context, hands.subject).await?;
+    let tier = session::tier(hands.subject, &view, context.wasm.as_ref());
+    let subject = &Subject {
+        server: tier.server(),
+        ..hands.subject.clone()
     };
-    let findings = hands.apply(plan).await?;
+    let hands = &Hands { context, subject };
+    let findings = match (&tier, &context.wasm) {
+        (Tier::Session(wanted), Some(wasm)) => hands.host(wasm, &tier, wanted, &view).await?,
+        (Tier::Refused(objections), _) => Findings::refused(session::refusal(objections)),
+        _ => by_pod(hands, &tier, &view).await?,
+    };
     let status = report::status(subject, &findings, &context.settings.cluster_domain, now);
     publish(hands, &status, now).await?;
     next(findings.troubles, left)
 }
 
+async fn by_pod(
+    hands: &Hands<'_>,
+    tier: &Tier,
+    view: &observe::View,
+) -> Result<Findings, ReconcileError> {
+    let Hands { context, subject } = hands;
+    if let Some(wasm) = &context.wasm {
+        // Its template says otherwise by now.
+        if wasm.fleet.find(subject.uid).is_some() && !hands.end_session(wasm).await? {
+            return Err(ReconcileError::Stale(
+                "its session is not gone yet".to_owned(),
+            ));
+        }
+        hands.mark(tier).await?;
+    }
+    let plan = Plan {
+        claims: subject.volume_claims(),
+        placement: place::place(subject, view),
+        service: service::decide(subject, view.service.as_ref()),
+    };
+    Ok(hands.apply(plan).await?)
+}
+
 async fn expire(hands: &Hands<'_>, now: Timestamp) -> Result<Action, ReconcileError> {
     let view = observe::observe(hands.context, hands.subject).await?;
+    if let Some(wasm) = &hands.context.wasm
+        && !hands.end_session(wasm).await?
+    {
+        return Ok(Action::requeue(session::RECHECK));
+    }
     let object_went_too = hands.clean_up(&view).await?;
     if !object_went_too {
         publish(hands, &report::expired(hands.subject.sandbox, now), now).await?;
@@ -121,6 +159,10 @@ fn next(troubles: Vec<Trouble>, left: Option<Duration>) -> Result<Action, Reconc
         match trouble {
             Trouble::Refused(Refusal::MultiplePods(_)) => {}
             Trouble::Write(error) if namespace_goes(&error) => {}
+            Trouble::Node(..) if trouble.is_final() => {
+                wait = Some(wait.map_or(REFUSED_RECHECK, |wait| wait.min(REFUSED_RECHECK)));
+            }
+            Trouble::Node(..) => return Err(trouble.into()),
             Trouble::Write(error) if !error.is_final() => return Err(error.into()),
             Trouble::Refused(_) | Trouble::Write(_) => {
                 wait = Some(wait.map_or(REFUSED_RECHECK, |wait| wait.min(REFUSED_RECHECK)));

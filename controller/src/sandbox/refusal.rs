@@ -2,8 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use mote_rpc::v1::refusal::Reason;
+
 use super::validate::Subject;
+use crate::driver::ReconcileError;
 use crate::names::{controller_of, label};
+use crate::wasm::LinkError;
 use crate::write::WriteError;
 
 /// Why something was not done for a sandbox. It stands in a condition: it says
@@ -66,6 +70,9 @@ pub(super) enum Refusal {
         /// The name.
         name: String,
     },
+    /// It must be a wasm session and asks for what those cannot have.
+    #[error("this sandbox cannot be wasm: {0}; change it, or take another runtimeClassName")]
+    NotWasm(String),
     /// More volume claim templates than a pod can have volumes.
     #[error(
         "there are {count} volume claim templates and no more than {most} are possible; leave some out"
@@ -87,9 +94,23 @@ pub(super) enum Trouble {
     /// The API server did, or did not answer.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A node host did, or did not answer.
+    #[error("node {0}: {1}")]
+    Node(String, LinkError),
 }
 
 impl Trouble {
+    /// Whether a node host will say the same again until something changes.
+    pub(super) fn is_final(&self) -> bool {
+        let Self::Node(_, LinkError::Refused(refusal)) = self else {
+            return false;
+        };
+        matches!(
+            refusal.reason(),
+            Reason::Invalid | Reason::Immutable | Reason::ImageUnknown
+        )
+    }
+
     /// Whether it is only that the cache is behind, or that others write too:
     /// the next pass sees what is there, and nobody needs to be told.
     pub(super) fn is_race(&self) -> bool {
@@ -99,6 +120,15 @@ impl Trouble {
                 WriteError::Conflict(_) | WriteError::NotFound(_) | WriteError::AlreadyExists(_)
             )
         )
+    }
+}
+
+impl From<Trouble> for ReconcileError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Write(error) => error.into(),
+            Trouble::Refused(_) | Trouble::Node(..) => Self::Node(trouble.to_string()),
+        }
     }
 }
 

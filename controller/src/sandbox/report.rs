@@ -79,6 +79,17 @@ pub(super) struct Findings {
     pub(super) troubles: Vec<Trouble>,
 }
 
+impl Findings {
+    /// Nothing was looked for: it cannot be served as it is.
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self {
+            observed: Observed::Absent,
+            service: ServiceFound::Unknown,
+            troubles: vec![refusal.into()],
+        }
+    }
+}
+
 /// The status of a sandbox that is alive.
 pub(super) fn status(
     subject: &Subject<'_>,
@@ -311,6 +322,12 @@ fn in_trouble(troubles: &[Trouble]) -> Option<Saying> {
         .find(|trouble| matches!(trouble, Trouble::Refused(Refusal::MultiplePods(_))));
     if let Some(several) = several {
         return Some(no(reason::MULTIPLE_PODS, several.to_string()));
+    }
+    let invalid = troubles
+        .iter()
+        .find(|trouble| matches!(trouble, Trouble::Refused(Refusal::NotWasm(_))));
+    if let Some(invalid) = invalid {
+        return Some(no(reason::INVALID_CONFIGURATION, invalid.to_string()));
     }
     let troubles: Vec<String> = troubles.iter().map(ToString::to_string).collect();
     (!troubles.is_empty()).then(|| {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::build::tracking;
 use super::refusal::{Ownership, Refusal, ownership};
-use super::validate::Subject;
+use super::validate::{Server, Subject};
 
 /// The cluster IP of a service that has none.
 const HEADLESS: &str = "None";
@@ -65,7 +65,8 @@ pub(super) fn spec(subject: &Subject<'_>) -> ServiceSpec {
     let ports = ports(&subject.sandbox.spec.blueprint.pod_template.spec);
     ServiceSpec {
         cluster_ip: Some(HEADLESS.to_owned()),
-        selector: Some(tracking(subject)),
+        // A session is no pod: an endpoint slice of ours leads to it.
+        selector: (subject.server != Server::Session).then(|| tracking(subject)),
         ports: Some(ports).filter(|ports| !ports.is_empty()),
         ..ServiceSpec::default()
     }

@@ -28,6 +28,19 @@ pub(super) struct Subject<'a> {
     pub(super) hash: String,
     /// What makes it the controller of a child.
     pub(super) owner: OwnerReference,
+    /// By what it is served.
+    pub(super) server: Server,
+}
+
+/// By what a sandbox is served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Server {
+    /// A pod.
+    Pod,
+    /// A pod that was chosen over a wasm session.
+    ChosenPod,
+    /// A wasm session.
+    Session,
 }
 
 impl<'a> Subject<'a> {
@@ -44,6 +57,7 @@ impl<'a> Subject<'a> {
             uid,
             hash,
             owner,
+            server: Server::Pod,
         })
     }
 

@@ -1,0 +1,376 @@
+//! The wasm tier of a sandbox: a session on a node in place of its pod.
+
+use std::time::Duration;
+
+use kube::runtime::controller::Action;
+use mote_rpc::v1::refusal::Reason;
+use mote_rpc::v1::{Phase, Resources, Session, SessionSpec};
+use serde_json::{Map, Value, json};
+
+use super::apply::{Hands, races_apart};
+use super::backing::{Backing, Observed, Scheduled};
+use super::observe::View;
+use super::refusal::{Refusal, Trouble};
+use super::report::Findings;
+use super::service;
+use super::validate::{Server, Subject};
+use crate::crd::Sandbox;
+use crate::driver::ReconcileError;
+use crate::names::annotation;
+use crate::wasm::{Class, Found, LinkError, Objection, Wanted, Wasm, classify, resolve};
+use crate::write::WriteError;
+
+/// Keeps a sandbox until its session is gone from its node.
+pub(super) const FINALIZER: &str = "mote.dev/session";
+/// Between looks at a node host that is not heard. Its return is heard of;
+/// this is for a node that goes for good.
+pub(super) const RECHECK: Duration = Duration::from_secs(10);
+
+/// What serves a sandbox.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Tier {
+    /// A pod; with the objections, where wasm was asked for if possible.
+    Pod(Vec<Objection>),
+    /// A session made from this.
+    Session(Wanted),
+    /// Nothing: it must be a session, and these are in the way.
+    Refused(Vec<Objection>),
+}
+
+impl Tier {
+    /// By what a sandbox of this tier is served.
+    pub(super) fn server(&self) -> Server {
+        match self {
+            Self::Pod(objections) if objections.is_empty() => Server::Pod,
+            Self::Pod(_) => Server::ChosenPod,
+            Self::Session(_) | Self::Refused(_) => Server::Session,
+        }
+    }
+}
+
+/// Chooses. What is there stays: a template is for the next time.
+pub(super) fn tier(subject: &Subject<'_>, view: &View, wasm: Option<&Wasm>) -> Tier {
+    let Some(wasm) = wasm.filter(|_| view.owned.is_empty()) else {
+        return Tier::Pod(Vec::new());
+    };
+    let blueprint = &subject.sandbox.spec.blueprint;
+    let class = wasm.class(blueprint.pod_template.spec.runtime_class_name.as_deref());
+    if class == Class::Pod {
+        return Tier::Pod(Vec::new());
+    }
+    match (classify(blueprint, &wasm.images), class) {
+        (Ok(wanted), _) => Tier::Session(wanted),
+        (Err(objections), Class::Auto) => Tier::Pod(objections),
+        (Err(objections), Class::Wasm | Class::Pod) => Tier::Refused(objections),
+    }
+}
+
+/// What stands in the way of a session, as a refusal.
+pub(super) fn refusal(objections: &[Objection]) -> Refusal {
+    let told: Vec<String> = objections.iter().map(ToString::to_string).collect();
+    Refusal::NotWasm(told.join("; "))
+}
+
+/// The patch that marks a sandbox as one of this tier, if it is not so yet.
+pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
+    let metadata = &subject.sandbox.metadata;
+    let annotations = metadata.annotations.clone().unwrap_or_default();
+    let (name, reason, finalizer) = match tier {
+        Tier::Session(_) => ("wasm", None, true),
+        Tier::Pod(objections) if !objections.is_empty() => {
+            let told: Vec<String> = objections.iter().map(ToString::to_string).collect();
+            ("pod", Some(told.join("; ")), false)
+        }
+        // Nobody asked for a choice.
+        Tier::Pod(_) | Tier::Refused(_) => return None,
+    };
+    let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+    let finalized = finalizers.iter().any(|it| it == FINALIZER);
+    let said = annotations
+        .get(annotation::TIER)
+        .is_some_and(|it| it == name)
+        && annotations.get(annotation::TIER_REASON) == reason.as_ref();
+    if said && (finalized || !finalizer) {
+        return None;
+    }
+    let mut patch = Map::from_iter([(
+        "annotations".to_owned(),
+        json!({ annotation::TIER: name, annotation::TIER_REASON: reason }),
+    )]);
+    if finalizer && !finalized {
+        finalizers.push(FINALIZER.to_owned());
+        patch.insert("finalizers".to_owned(), json!(finalizers));
+        // A list is replaced as a whole.
+        patch.insert(
+            "resourceVersion".to_owned(),
+            json!(metadata.resource_version),
+        );
+    }
+    Some(json!({ "metadata": patch }))
+}
+
+/// The session as it is to be.
+fn spec(subject: &Subject<'_>, wanted: &Wanted) -> SessionSpec {
+    SessionSpec {
+        uid: subject.uid.to_owned(),
+        generation: subject.sandbox.metadata.generation.unwrap_or_default(),
+        namespace: subject.namespace.to_owned(),
+        name: subject.name.to_owned(),
+        suspended: subject.is_suspended(),
+        image: wanted.image.clone(),
+        env: resolve(&wanted.env, &subject.sandbox.metadata)
+            .into_iter()
+            .collect(),
+        resources: Some(Resources {
+            memory_bytes: wanted.memory_bytes,
+            cpu_millis: wanted.cpu_millis,
+            disk_bytes: wanted.disk_bytes,
+        }),
+    }
+}
+
+/// Whether a session is what it is to be, without asking its node.
+fn is_settled(session: &Session, spec: &SessionSpec) -> bool {
+    let phase = if spec.suspended {
+        Phase::Suspended
+    } else {
+        Phase::Running
+    };
+    session.generation == spec.generation && session.phase() == phase
+}
+
+/// A session as what serves the sandbox, in the words of pods: clients compare them.
+fn backing(node: &str, session: &Session, heard: bool) -> Backing {
+    Backing {
+        owned: true,
+        phase: "Running".to_owned(),
+        ready: heard && session.phase() == Phase::Running,
+        ips: session.addresses.clone(),
+        node: Some(node.to_owned()),
+        scheduled: Some(Scheduled {
+            status: "True".to_owned(),
+            ..Scheduled::default()
+        }),
+    }
+}
+
+fn observed(node: &str, session: &Session) -> Observed {
+    match session.phase() {
+        Phase::Suspended => Observed::Absent,
+        Phase::Running | Phase::Barred | Phase::Unspecified => {
+            Observed::Here(backing(node, session, true))
+        }
+    }
+}
+
+/// No node can take it: as a pod that waits for one.
+fn unschedulable(message: String) -> Observed {
+    Observed::Here(Backing {
+        owned: true,
+        phase: "Pending".to_owned(),
+        scheduled: Some(Scheduled {
+            status: "False".to_owned(),
+            reason: "Unschedulable".to_owned(),
+            message,
+        }),
+        ..Backing::default()
+    })
+}
+
+/// Where its session is, as far as can be told.
+enum Whereabouts {
+    /// There, and its node host is heard.
+    Here(Found),
+    /// On this node, which is not heard: nobody else may start it.
+    Unheard(String, Option<Found>),
+    /// Nowhere.
+    Nowhere,
+}
+
+fn whereabouts(subject: &Subject<'_>, wasm: &Wasm) -> Whereabouts {
+    if let Some(found) = wasm.fleet.find(subject.uid) {
+        return if found.heard {
+            Whereabouts::Here(found)
+        } else {
+            Whereabouts::Unheard(found.node.clone(), Some(found))
+        };
+    }
+    let metadata = &subject.sandbox.metadata;
+    let is_session = metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|it| it == FINALIZER);
+    let said = subject
+        .sandbox
+        .status
+        .as_ref()
+        .and_then(|status| status.node_name.clone());
+    match said.filter(|_| is_session) {
+        Some(node) if wasm.fleet.knows(&node) && wasm.fleet.link(&node).is_none() => {
+            Whereabouts::Unheard(node, None)
+        }
+        _ => Whereabouts::Nowhere,
+    }
+}
+
+impl Hands<'_> {
+    /// Serves a sandbox that is alive by a session.
+    ///
+    /// # Errors
+    /// Where the cache was behind: the pass is worth nothing and comes again.
+    pub(super) async fn host(
+        &self,
+        wasm: &Wasm,
+        tier: &Tier,
+        wanted: &Wanted,
+        view: &View,
+    ) -> Result<Findings, WriteError> {
+        let (observed, trouble) = self.settle_session(wasm, tier, wanted).await;
+        let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
+        let step = service::decide(self.subject, view.service.as_ref());
+        let service = self.serve_or_tell(step, &mut troubles).await;
+        troubles.extend(self.lead(service, &observed).await.err());
+        let troubles = races_apart(troubles)?;
+        Ok(Findings {
+            observed,
+            service,
+            troubles,
+        })
+    }
+
+    /// Makes the session what it is to be.
+    async fn settle_session(
+        &self,
+        wasm: &Wasm,
+        tier: &Tier,
+        wanted: &Wanted,
+    ) -> (Observed, Option<Trouble>) {
+        let subject = self.subject;
+        let node = match whereabouts(subject, wasm) {
+            Whereabouts::Here(found) => {
+                if is_settled(&found.session, &spec(subject, wanted)) {
+                    let marked = self.mark(tier).await;
+                    return (
+                        observed(&found.node, &found.session),
+                        marked.err().map(Trouble::from),
+                    );
+                }
+                found.node
+            }
+            Whereabouts::Unheard(node, found) => {
+                let unheard = found.map(|found| backing(&found.node, &found.session, false));
+                let unheard = unheard.unwrap_or_else(|| Backing {
+                    ips: subject
+                        .sandbox
+                        .status
+                        .as_ref()
+                        .map(|status| status.pod_ips.clone())
+                        .unwrap_or_default(),
+                    ..backing(&node, &Session::default(), false)
+                });
+                return (Observed::Here(unheard), None);
+            }
+            // A sandbox that is to stand still needs no node for it.
+            Whereabouts::Nowhere if subject.is_suspended() => return (Observed::Absent, None),
+            Whereabouts::Nowhere => {
+                let key = (subject.namespace.to_owned(), subject.name.to_owned());
+                match wasm.fleet.place(wanted, &key) {
+                    Ok(node) => node,
+                    Err(why) => return (unschedulable(why), None),
+                }
+            }
+        };
+        // Both at once: a session whose sandbox went meanwhile is swept away.
+        let (marked, ensured) =
+            tokio::join!(self.mark(tier), ensure(wasm, &node, spec(subject, wanted)));
+        if let Err(error) = marked {
+            return (Observed::Unknown, Some(error.into()));
+        }
+        match ensured {
+            Ok(session) => (observed(&node, &session), None),
+            Err(error) => (
+                self.as_it_was(wasm, &error),
+                Some(Trouble::Node(node, error)),
+            ),
+        }
+    }
+
+    /// What is there when a node declines a change: what was there before.
+    fn as_it_was(&self, wasm: &Wasm, error: &LinkError) -> Observed {
+        let declined =
+            matches!(error, LinkError::Refused(refusal) if refusal.reason() != Reason::Failed);
+        match wasm.fleet.find(self.subject.uid) {
+            Some(found) => observed(&found.node, &found.session),
+            None if declined => Observed::Absent,
+            None => Observed::Unknown,
+        }
+    }
+
+    /// Marks the sandbox as one of its tier.
+    pub(super) async fn mark(&self, tier: &Tier) -> Result<(), WriteError> {
+        let Self { context, subject } = self;
+        if let Some(patch) = mark(subject, tier) {
+            context
+                .merge_patch::<Sandbox>(subject.namespace, subject.name, &patch)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the session, files and all; whether it is gone for certain.
+    pub(super) async fn end_session(&self, wasm: &Wasm) -> Result<bool, Trouble> {
+        match whereabouts(self.subject, wasm) {
+            Whereabouts::Nowhere => Ok(true),
+            Whereabouts::Here(found) => match wasm.fleet.link(&found.node) {
+                None => Ok(false),
+                Some(link) => match link.delete(self.subject.uid).await {
+                    Ok(()) => Ok(true),
+                    Err(error) => Err(Trouble::Node(found.node, error)),
+                },
+            },
+            // A node that Kubernetes has forgotten does not come back.
+            Whereabouts::Unheard(node, _) => Ok(!wasm.fleet.knows(&node)),
+        }
+    }
+
+    /// Lets a sandbox go that is being deleted, once its session is gone.
+    pub(super) async fn release(&self) -> Result<Action, ReconcileError> {
+        let Self { context, subject } = self;
+        let metadata = &subject.sandbox.metadata;
+        let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+        if !finalizers.iter().any(|it| it == FINALIZER) {
+            return Ok(Action::await_change());
+        }
+        // Without the tier there is nobody to ask, and no way to serve it either.
+        if let Some(wasm) = &context.wasm
+            && !self.end_session(wasm).await?
+        {
+            return Ok(Action::requeue(RECHECK));
+        }
+        finalizers.retain(|it| it != FINALIZER);
+        let patch = json!({ "metadata": {
+            "finalizers": finalizers,
+            "resourceVersion": metadata.resource_version,
+        } });
+        match context
+            .merge_patch::<Sandbox>(subject.namespace, subject.name, &patch)
+            .await
+        {
+            Ok(_) | Err(WriteError::NotFound(_)) => Ok(Action::await_change()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn ensure(wasm: &Wasm, node: &str, spec: SessionSpec) -> Result<Session, LinkError> {
+    let unheard = || LinkError::Unheard("it is not connected".to_owned());
+    wasm.fleet
+        .link(node)
+        .ok_or_else(unheard)?
+        .ensure(spec)
+        .await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::*;
+
+fn info(name: &str) -> NodeInfo {
+    NodeInfo {
+        name: name.to_owned(),
+        memory_bytes: 1_000,
+        max_sessions: 2,
+        ..NodeInfo::default()
+    }
+}
+
+fn session(uid: &str) -> Session {
+    Session {
+        uid: uid.to_owned(),
+        namespace: "ns".to_owned(),
+        name: format!("name-of-{uid}"),
+        ..Session::default()
+    }
+}
+
+fn key(uid: &str) -> Key {
+    ("ns".to_owned(), format!("name-of-{uid}"))
+}
+
+fn node(name: &str) -> Node {
+    Node {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..Node::default()
+    }
+}
+
+fn host(pod: &str) -> Option<Host> {
+    Some(Host {
+        address: "10.0.0.1".to_owned(),
+        pod: pod.to_owned(),
+    })
+}
+
+/// A fleet of one node that has told of these sessions.
+fn heard(uids: &[&str]) -> Fleet {
+    let fleet = Fleet::default();
+    fleet.node_changed("a", Some(&node("a")));
+    fleet.host_changed("a", host("1"));
+    tell(&fleet, uids);
+    fleet
+}
+
+fn tell(fleet: &Fleet, uids: &[&str]) {
+    fleet.begin("a", info("a"));
+    for uid in uids {
+        fleet.told("a", session(uid));
+    }
+    fleet.listed("a", Link::idle());
+}
+
+#[test]
+fn a_session_is_found_on_the_node_that_told_of_it() {
+    let fleet = heard(&["u"]);
+    let found = fleet.find("u").unwrap();
+    assert_eq!((found.node.as_str(), found.heard), ("a", true));
+    assert!(fleet.find("v").is_none());
+}
+
+#[test]
+fn what_a_new_listing_leaves_out_is_gone() {
+    let fleet = heard(&["u", "v"]);
+    assert_eq!(fleet.lost("a").len(), 2);
+    assert!(!fleet.find("u").unwrap().heard);
+    tell(&fleet, &["v"]);
+    assert!(fleet.find("u").is_none() && fleet.find("v").unwrap().heard);
+}
+
+#[test]
+fn a_change_is_told_once() {
+    let fleet = heard(&["u"]);
+    assert_eq!(fleet.told("a", session("u")), None);
+    let changed = Session {
+        generation: 2,
+        ..session("u")
+    };
+    assert_eq!(fleet.told("a", changed), Some(key("u")));
+    assert_eq!(fleet.gone("a", "u"), Some(key("u")));
+    assert_eq!(fleet.gone("a", "u"), None);
+}
+
+#[test]
+fn what_no_node_could_take_is_looked_at_again_when_one_comes() {
+    let fleet = Fleet::default();
+    assert!(fleet.place(&Wanted::default(), &key("u")).is_err());
+    fleet.node_changed("a", Some(&node("a")));
+    fleet.host_changed("a", host("1"));
+    assert!(fleet.place(&Wanted::default(), &key("u")).is_err());
+    fleet.begin("a", info("a"));
+    assert_eq!(fleet.listed("a", Link::idle()), [key("u")]);
+    assert_eq!(fleet.place(&Wanted::default(), &key("u")).unwrap(), "a");
+}
+
+#[test]
+fn what_was_placed_counts_before_the_node_says_so() {
+    let fleet = heard(&[]);
+    for uid in ["u", "v"] {
+        assert!(fleet.place(&Wanted::default(), &key(uid)).is_ok());
+    }
+    assert!(
+        fleet
+            .place(&Wanted::default(), &key("w"))
+            .unwrap_err()
+            .contains("Too many sandboxes")
+    );
+    fleet.begin("a", info("a"));
+    assert!(fleet.place(&Wanted::default(), &key("w")).is_ok());
+}
+
+#[test]
+fn a_node_without_a_host_is_none_that_could_take_anything() {
+    let fleet = heard(&[]);
+    fleet.host_changed("a", None);
+    let told = fleet.place(&Wanted::default(), &key("u")).unwrap_err();
+    assert_eq!(told, "0/0 nodes are available: no node runs a node host.");
+}
+
+#[test]
+fn another_pod_at_the_same_address_is_called_anew() {
+    let fleet = Fleet::default();
+    fleet.host_changed("a", host("1"));
+    let (_, _, stop) = fleet.to_follow().remove(0);
+    assert!(fleet.to_follow().is_empty());
+    fleet.host_changed("a", host("1"));
+    assert!(!stop.is_cancelled() && fleet.to_follow().is_empty());
+    fleet.host_changed("a", host("2"));
+    assert!(stop.is_cancelled());
+    assert_eq!(fleet.to_follow().len(), 1);
+}
+
+#[test]
+fn a_node_that_is_gone_with_its_host_takes_its_sessions_along() {
+    let fleet = heard(&["u"]);
+    fleet.host_changed("a", None);
+    fleet.lost("a");
+    assert!(fleet.find("u").is_some() && fleet.knows("a"));
+    assert_eq!(fleet.node_changed("a", None), [key("u")]);
+    assert!(fleet.find("u").is_none() && !fleet.knows("a"));
+}
+
+#[tokio::test]
+async fn a_fleet_has_settled_when_every_host_has_told_of_its_sessions() {
+    Fleet::default().settled().await;
+    let fleet = Arc::new(Fleet::default());
+    fleet.host_changed("a", host("1"));
+    let waiting = tokio::spawn({
+        let fleet = fleet.clone();
+        async move { fleet.settled().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    tell(&fleet, &[]);
+    waiting.await.unwrap();
+}

@@ -1,0 +1,76 @@
+//! What the leader does for the wasm tier: certificates, connections, and
+//! looking for leftovers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::fleet::Key;
+use super::identity::{Identity, RENEW_EVERY};
+use super::link::follow;
+use super::{Wasm, sweep};
+use crate::context::Context;
+
+/// How long node hosts have to tell what they hold before sandboxes are judged
+/// by it: a controller that has just begun knows nothing.
+pub const SETTLE: Duration = Duration::from_secs(3);
+/// How often leftovers are looked for: they cost a node little, and the look
+/// costs nothing but memory reads.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// Between tries to read or make certificates.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Minds the node hosts until `shutdown`. Sandboxes that something was told of
+/// go to `tell`.
+pub async fn lead(
+    context: Arc<Context>,
+    tell: impl Fn(Key) + Clone + Send + Sync + 'static,
+    shutdown: CancellationToken,
+) {
+    let Some(wasm) = &context.wasm else {
+        return;
+    };
+    let identity = identity(&context, wasm);
+    let Some(identity) = shutdown.run_until_cancelled(identity).await else {
+        return;
+    };
+    let follows = TaskTracker::new();
+    let (mut renewals, mut sweeps) = (interval(RENEW_EVERY), interval(SWEEP_EVERY));
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Both tick at once first, and both have nothing to do then.
+    renewals.tick().await;
+    sweeps.tick().await;
+    loop {
+        for (node, address, stop) in wasm.fleet.to_follow() {
+            let tell = tell.clone();
+            let tell = move |keys: Vec<Key>| keys.into_iter().for_each(&tell);
+            let (fleet, identity) = (wasm.fleet.clone(), identity.clone());
+            follows.spawn(follow(fleet, identity, node, address, tell, stop));
+        }
+        tokio::select! {
+            () = wasm.fleet.hosts_changed() => {}
+            _ = renewals.tick() => if let Err(error) = identity.renew(&context).await {
+                tracing::error!(%error, "the certificates of node hosts are not renewed");
+            },
+            _ = sweeps.tick() => sweep(wasm, &context.caches.sandboxes).await,
+            () = shutdown.cancelled() => break,
+        }
+    }
+    wasm.fleet.leave();
+    follows.close();
+    follows.wait().await;
+}
+
+async fn identity(context: &Context, wasm: &Wasm) -> Arc<Identity> {
+    let mut tries = interval(RETRY);
+    loop {
+        tries.tick().await;
+        match Identity::open(context, &wasm.namespace).await {
+            Ok(identity) => return Arc::new(identity),
+            Err(error) => tracing::error!(%error, ?RETRY, "node hosts cannot be called"),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The connection to one node host: requests on it, and what it tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mote_rpc::v1::ensure_result::Result as Answer;
+use mote_rpc::v1::node_service_client::NodeServiceClient;
+use mote_rpc::v1::watch_event::Event;
+use mote_rpc::v1::{DeleteRequest, EnsureRequest, Refusal, Session, SessionSpec, WatchRequest};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use super::fleet::{Fleet, Key};
+use super::identity::Identity;
+
+/// The port of node hosts.
+pub(super) const PORT: u16 = 7443;
+/// How long a connection may take: a host on the same network answers in
+/// milliseconds, or is not there.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long a request may take. A session is made in milliseconds; this is for
+/// a disk that is busy.
+const REQUEST: Duration = Duration::from_secs(10);
+/// How often a quiet connection is asked whether it lives, and how long the
+/// answer may take: a host that is gone without a word is noticed in their sum.
+const ALIVE_EVERY: Duration = Duration::from_secs(3);
+const ALIVE_WITHIN: Duration = Duration::from_secs(3);
+/// The first and the longest wait before a host is called again.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+/// Sessions in one request, as the protocol allows.
+const BATCH: usize = 256;
+/// Requests that wait for the next batch; more wait outside.
+const QUEUE: usize = 1024;
+
+/// The way to one node host.
+#[derive(Clone, Debug)]
+pub struct Link {
+    asks: mpsc::Sender<Ask>,
+}
+
+#[derive(Debug)]
+enum Ask {
+    Ensure(
+        Box<SessionSpec>,
+        oneshot::Sender<Result<Session, LinkError>>,
+    ),
+    Delete(String, oneshot::Sender<Result<(), LinkError>>),
+}
+
+/// A node host did not do what it was asked to.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It declines.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// It did not answer.
+    #[error("its node host does not answer: {0}")]
+    Unheard(String),
+}
+
+impl Link {
+    /// A way that leads nowhere.
+    #[cfg(test)]
+    pub(super) fn idle() -> Self {
+        Self {
+            asks: mpsc::channel(1).0,
+        }
+    }
+
+    /// Makes a session what it is to be.
+    ///
+    /// # Errors
+    /// The node host declines or does not answer.
+    pub async fn ensure(&self, spec: SessionSpec) -> Result<Session, LinkError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Ask::Ensure(Box::new(spec), answer), answered)
+            .await
+    }
+
+    /// Takes a session away.
+    ///
+    /// # Errors
+    /// The node host declines or does not answer.
+    pub async fn delete(&self, uid: &str) -> Result<(), LinkError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Ask::Delete(uid.to_owned(), answer), answered)
+            .await
+    }
+
+    async fn ask<T>(
+        &self,
+        ask: Ask,
+        answered: oneshot::Receiver<Result<T, LinkError>>,
+    ) -> Result<T, LinkError> {
+        let closed = || LinkError::Unheard("the connection ended".to_owned());
+        self.asks.send(ask).await.map_err(|_| closed())?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+/// Follows the host of a node until `stop`: connects, hears, and connects
+/// again. Sandboxes that something was told of go to `tell`.
+pub(super) async fn follow(
+    fleet: Arc<Fleet>,
+    identity: Arc<Identity>,
+    node: String,
+    address: String,
+    tell: impl Fn(Vec<Key>),
+    stop: CancellationToken,
+) {
+    let mut wait = FIRST_RETRY;
+    loop {
+        let hearing = hear(&fleet, &identity, &node, &address, &tell);
+        let ended = tokio::select! {
+            ended = hearing => ended,
+            () = stop.cancelled() => break,
+        };
+        let keys = fleet.lost(&node);
+        if !keys.is_empty() {
+            // It was heard: this is a new failure.
+            wait = FIRST_RETRY;
+        }
+        tell(keys);
+        tracing::warn!(node, address, error = %ended, "a node host is not heard");
+        if tokio::time::timeout(wait, stop.cancelled()).await.is_ok() {
+            break;
+        }
+        wait = (wait * 2).min(LAST_RETRY);
+    }
+    tell(fleet.lost(&node));
+}
+
+/// Hears one connection to its end; why it ended.
+async fn hear(
+    fleet: &Arc<Fleet>,
+    identity: &Identity,
+    node: &str,
+    address: &str,
+    tell: &impl Fn(Vec<Key>),
+) -> String {
+    let channel = match connect(identity, address).await {
+        Ok(channel) => channel,
+        Err(error) => return error,
+    };
+    let mut client = NodeServiceClient::new(channel);
+    let mut events = match client.watch(WatchRequest {}).await {
+        Ok(events) => events.into_inner(),
+        Err(status) => return told(&status),
+    };
+    let (asks, asked) = mpsc::channel(QUEUE);
+    let link = Link { asks };
+    let hearing = async {
+        loop {
+            let event = match events.message().await {
+                Ok(Some(event)) => event.event,
+                Ok(None) => return "it ended the connection".to_owned(),
+                Err(status) => return told(&status),
+            };
+            match event {
+                Some(Event::Node(info)) if info.name != node => {
+                    return format!("it calls itself {:?}", info.name);
+                }
+                Some(Event::Node(info)) => tell(fleet.begin(node, info)),
+                Some(Event::Session(session)) => {
+                    tell(fleet.told(node, session).into_iter().collect())
+                }
+                Some(Event::Deleted(uid)) => tell(fleet.gone(node, &uid).into_iter().collect()),
+                Some(Event::Listed(_)) => {
+                    tracing::info!(node, address, "a node host is heard");
+                    tell(fleet.listed(node, link.clone()));
+                }
+                // Of a later version: what it says there is not for us.
+                None => {}
+            }
+        }
+    };
+    tokio::select! {
+        ended = hearing => ended,
+        never = serve(fleet, node, client.clone(), asked) => never,
+    }
+}
+
+/// Sends what is asked, together what was asked meanwhile.
+async fn serve(
+    fleet: &Fleet,
+    node: &str,
+    mut client: NodeServiceClient<Channel>,
+    mut asked: mpsc::Receiver<Ask>,
+) -> String {
+    let mut batch = Vec::with_capacity(BATCH);
+    while asked.recv_many(&mut batch, BATCH).await > 0 {
+        let (mut specs, mut ensured) = (Vec::new(), Vec::new());
+        let (mut uids, mut deleted) = (Vec::new(), Vec::new());
+        for ask in batch.drain(..) {
+            match ask {
+                Ask::Ensure(spec, answer) => {
+                    specs.push(*spec);
+                    ensured.push(answer);
+                }
+                Ask::Delete(uid, answer) => {
+                    uids.push(uid);
+                    deleted.push(answer);
+                }
+            }
+        }
+        if !uids.is_empty() {
+            let request = timed(DeleteRequest { uids: uids.clone() });
+            let done = client
+                .delete(request)
+                .await
+                .map(|answer| answer.into_inner().refusals);
+            for (uid, answer) in uids.iter().zip(deleted) {
+                // Nobody may wait any more.
+                let _ = answer.send(deletion(fleet, node, uid, &done));
+            }
+        }
+        if !specs.is_empty() {
+            let done = client
+                .ensure(timed(EnsureRequest { sessions: specs }))
+                .await;
+            let mut results = done.map(|answer| answer.into_inner().results.into_iter());
+            for answer in ensured {
+                let result = match &mut results {
+                    Ok(results) => ensuring(fleet, node, results.next().and_then(|it| it.result)),
+                    Err(status) => Err(LinkError::Unheard(told(status))),
+                };
+                let _ = answer.send(result);
+            }
+        }
+    }
+    "nobody asks any more".to_owned()
+}
+
+fn timed<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(REQUEST);
+    request
+}
+
+fn deletion(
+    fleet: &Fleet,
+    node: &str,
+    uid: &str,
+    done: &Result<Vec<Refusal>, Status>,
+) -> Result<(), LinkError> {
+    match done {
+        Err(status) => Err(LinkError::Unheard(told(status))),
+        Ok(refusals) => match refusals.iter().find(|refusal| refusal.uid == uid) {
+            Some(refusal) => Err(LinkError::Refused(refusal.clone())),
+            None => {
+                fleet.gone(node, uid);
+                Ok(())
+            }
+        },
+    }
+}
+
+fn ensuring(fleet: &Fleet, node: &str, answer: Option<Answer>) -> Result<Session, LinkError> {
+    match answer {
+        Some(Answer::Session(session)) => {
+            fleet.told(node, session.clone());
+            Ok(session)
+        }
+        Some(Answer::Refusal(refusal)) => Err(LinkError::Refused(refusal)),
+        None => Err(LinkError::Unheard("it left out an answer".to_owned())),
+    }
+}
+
+async fn connect(identity: &Identity, address: &str) -> Result<Channel, String> {
+    let host = if address.contains(':') {
+        format!("[{address}]")
+    } else {
+        address.to_owned()
+    };
+    let endpoint = Endpoint::from_shared(format!("https://{host}:{PORT}"))
+        .and_then(|endpoint| endpoint.tls_config(identity.of_controller()))
+        .map_err(|error| error.to_string())?
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(ALIVE_EVERY)
+        .keep_alive_timeout(ALIVE_WITHIN)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true);
+    endpoint.connect().await.map_err(|error| chain(&error))
+}
+
+fn told(status: &Status) -> String {
+    format!("{:?}: {}", status.code(), status.message())
+}
+
+/// An error and what it came from: the last word is often the only telling one.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,102 @@
+//! The wasm tier: which sandboxes it can serve, on which node, and the way to
+//! the node hosts.
+//!
+//! ```text
+//! blueprint ─► classify ─► Wanted ─► place ─► node ─► Link ─► session
+//!                  └─► objections, each by the name of its field
+//! ```
+
+mod classify;
+mod env;
+mod fleet;
+mod identity;
+mod images;
+mod lead;
+mod link;
+mod place;
+mod sweep;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::node::v1::RuntimeClass;
+
+use crate::cache::Cache;
+
+pub use classify::{Objection, PORTS, Wanted, classify};
+pub use env::resolve;
+pub use fleet::{Fleet, Found, Host, Key};
+pub use identity::{AUTHORITY_SECRET, NODE_SECRET};
+pub use images::Images;
+pub use lead::{SETTLE, lead};
+pub use link::LinkError;
+pub use place::{NodeView, place};
+
+use sweep::sweep;
+
+/// The handler of runtime classes whose sandboxes are wasm sessions.
+const WASM_HANDLER: &str = "mote-wasm";
+/// The handler of those that are where they can be, and pods elsewhere.
+const AUTO_HANDLER: &str = "mote-auto";
+
+/// The label of the pods of node hosts.
+pub const HOST_LABEL: (&str, &str) = ("app", "mote-node");
+
+/// The wasm tier of a cluster.
+pub struct Wasm {
+    /// The namespace of node hosts and their certificates: the controller's own.
+    pub namespace: String,
+    /// The node hosts.
+    pub fleet: Arc<Fleet>,
+    /// The runtime classes.
+    pub classes: Cache<RuntimeClass>,
+    /// The pods of node hosts.
+    pub hosts: Cache<Pod>,
+    /// Which programs images stand for.
+    pub images: Images,
+}
+
+/// The host that runs in a pod of this node, and whether it is going away.
+fn host(pod: &Pod, node: &str) -> Option<(bool, Host)> {
+    let status = pod.status.as_ref()?;
+    let here = pod.spec.as_ref()?.node_name.as_deref() == Some(node);
+    let runs = status.phase.as_deref() == Some("Running");
+    let host = Host {
+        address: status.pod_ip.clone()?,
+        pod: pod.metadata.uid.clone()?,
+    };
+    (here && runs).then(|| (pod.metadata.deletion_timestamp.is_some(), host))
+}
+
+/// What a runtime class asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// A pod.
+    Pod,
+    /// A wasm session.
+    Wasm,
+    /// A wasm session where one can be, a pod elsewhere.
+    Auto,
+}
+
+impl Wasm {
+    /// Notes where the host of a node is, as its pods say. One that is going
+    /// away is called as long as it answers and there is no other.
+    pub fn host_changed(&self, node: &str) {
+        let pods = self.hosts.all();
+        let mut here: Vec<_> = pods.iter().filter_map(|pod| host(pod, node)).collect();
+        here.sort_by_key(|(leaving, _)| *leaving);
+        let host = here.into_iter().next().map(|(_, host)| host);
+        self.fleet.host_changed(node, host);
+    }
+
+    /// What the runtime class of this name asks for.
+    pub fn class(&self, name: Option<&str>) -> Class {
+        let class = name.and_then(|name| self.classes.get("", name));
+        match class.as_ref().map(|class| class.handler.as_str()) {
+            Some(WASM_HANDLER) => Class::Wasm,
+            Some(AUTO_HANDLER) => Class::Auto,
+            Some(_) | None => Class::Pod,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! What the router adds to a request.
+fn main() {}

@@ -1,0 +1,235 @@
+//! Takes connections and hands their requests on, HTTP/1.1 and HTTP/2 without
+//! TLS on one port, within ceilings that no client can talk its way past.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::proxy::{Caller, Proxy};
+use crate::traffic::Traffic;
+use crate::upstream::prepare;
+
+/// Bytes of one request's head, and of what is read of its body at once.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Requests that one HTTP/2 connection may have open: a gateway puts those of
+/// many clients on one.
+const MAX_STREAMS: u32 = 1_024;
+/// Bytes that one HTTP/2 stream, and one connection, may have on the way.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// How often a client is asked over HTTP/2 whether it is still there, and how
+/// long it may take to answer.
+const PING: Duration = Duration::from_secs(30);
+/// How often a connection is looked at: whether it is idle, and whether what is
+/// sent on it is taken. A fraction of the times that these may last.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long to wait after the system had no room for a connection, rather
+/// than ask again at once: handles are freed by connections that end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What clients may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once; more wait to be taken.
+    pub connections: usize,
+    /// Time in which requests have to end once the listener does.
+    pub drain_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8_192,
+            drain_time: Duration::from_secs(30),
+        }
+    }
+}
+
+tokio::task_local! {
+    /// Ends the request of the stream that this task serves.
+    static CUT: CancellationToken;
+}
+
+/// Runs the streams of HTTP/2 connections, each in a task that can be ended.
+#[derive(Clone, Copy, Debug)]
+struct Streams;
+
+impl<F> Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let cut = CancellationToken::new();
+        let ended = cut.clone().cancelled_owned();
+        tokio::spawn(CUT.scope(cut, async move {
+            tokio::select! {
+                _ = stream => {}
+                () = ended => {}
+            }
+        }));
+    }
+}
+
+/// Serves connections until `shutdown` completes, then lets requests that run
+/// go on for `limits.drain_time` at most.
+pub async fn serve(
+    listener: TcpListener,
+    proxy: Arc<Proxy>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let (connections, ending) = (TaskTracker::new(), CancellationToken::new());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        if let Some((stream, peer, place)) = accepted {
+            let served = connection(stream, peer.ip(), Arc::clone(&proxy), ending.clone());
+            connections.spawn(async move {
+                served.await;
+                drop(place);
+            });
+        }
+    }
+    drop(listener);
+    ending.cancel();
+    connections.close();
+    let drained = async { tokio::join!(connections.wait(), proxy.tunnels_ended()) };
+    if timeout(limits.drain_time, drained).await.is_err() {
+        let (open, time) = (connections.len(), limits.drain_time);
+        tracing::warn!(open, ?time, "some connections did not end in time");
+        proxy.end_tunnels();
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            prepare(&stream).ok()?;
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "failed to take a connection");
+            pause().await;
+            None
+        }
+    }
+}
+
+async fn pause() {
+    let mut ticks = interval(ACCEPT_PAUSE);
+    ticks.tick().await;
+    ticks.tick().await;
+}
+
+/// Serves one connection until it ends, by its client or by us.
+async fn connection(stream: TcpStream, peer: IpAddr, proxy: Arc<Proxy>, ending: CancellationToken) {
+    let (traffic, cut) = (Traffic::new(), CancellationToken::new());
+    let service = {
+        let (traffic, cut, proxy) = (Arc::clone(&traffic), cut.clone(), Arc::clone(&proxy));
+        service_fn(move |request: Request<Incoming>| {
+            // A stream ends alone; over HTTP/1 its connection ends with it.
+            let cut = CUT.try_with(Clone::clone).unwrap_or_else(|_| cut.clone());
+            let begun = traffic.begin(cut);
+            let (proxy, caller) = (Arc::clone(&proxy), Caller { peer, begun });
+            async move { Ok::<_, Infallible>(proxy.handle(request, caller).await) }
+        })
+    };
+    let server = server();
+    let mut served = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            ended = &mut served => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, error, "a connection ended early");
+                }
+                return;
+            }
+            () = cut.cancelled() => return,
+            () = ending.cancelled(), if !closing => {
+                closing = true;
+                served.as_mut().graceful_shutdown();
+            }
+            _ = looks.tick() => {
+                let now = Instant::now();
+                report_untaken(&proxy, peer, traffic.cut_untaken(now));
+                match (traffic.is_idle(now), closing) {
+                    (true, false) => served.as_mut().graceful_shutdown(),
+                    // It was asked to end, and does not.
+                    (true, true) => return,
+                    (false, _) => continue,
+                }
+                closing = true;
+            }
+        }
+    }
+}
+
+fn report_untaken(proxy: &Proxy, peer: IpAddr, count: usize) {
+    if count > 0 {
+        proxy.metrics().untaken(count);
+        tracing::warn!(%peer, count, "responses were given up, for their client did not take them");
+    }
+}
+
+fn server() -> auto::Builder<Streams> {
+    let mut server = auto::Builder::new(Streams);
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        // What takes too long is seen by `Traffic`, from the first byte on.
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD_BYTES);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    server
+}
+
+/// Opens a port, `:8080` on every address of the machine.
+///
+/// # Errors
+/// The port is taken or the address is not this machine's.
+pub async fn open(address: &str) -> io::Result<TcpListener> {
+    let Some(port) = address.strip_prefix(':') else {
+        return TcpListener::bind(address).await;
+    };
+    // The IPv6 address takes IPv4 too, where the machine has IPv6.
+    match TcpListener::bind(format!("[::]:{port}")).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
+    }
+}

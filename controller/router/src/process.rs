@@ -1,0 +1,170 @@
+//! The process around the proxy: ports, log, cluster, signals.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tracing_subscriber::EnvFilter;
+
+use crate::authorize::Gate;
+use crate::directory::Directory;
+use crate::metrics::{Census, Metrics};
+use crate::options::{Authorization, Options};
+use crate::proxy::{Cluster, Proxy};
+use crate::sandbox::Trust;
+use crate::wake::{Resumer, Wakes};
+use crate::{listen, pages, watch};
+
+/// A connection to the API server on which nothing comes for this long is dead.
+/// The quietest watch has a bookmark every minute or so.
+const QUIET: Duration = Duration::from_secs(3 * 60);
+/// How long connections are still taken after the process is told to end: those
+/// who send them hear of it a little later.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// Passes requests on until a signal ends it.
+///
+/// # Errors
+/// What keeps it from beginning: a port that is taken, no API server, no tokens.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    start_log(&options);
+    let address = &options.http_bind_address;
+    let listener = listen::open(address)
+        .await
+        .with_context(|| format!("requests at {address}"))?;
+    let metrics_listener = open(&options.metrics_bind_address, "metrics").await?;
+    let probes_listener = open(&options.health_probe_bind_address, "probes").await?;
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let gate = gate(&options)?;
+    let cluster = if options.cache_enabled {
+        Some(cluster(&options, &metrics, &mut registry).await?)
+    } else {
+        None
+    };
+    let ending = Arc::new(AtomicBool::new(false));
+    if let Some(listener) = metrics_listener {
+        tracing::info!(metrics = %listener.local_addr()?, "serving metrics");
+        tokio::spawn(pages::metrics(listener, registry));
+    }
+    if let Some(listener) = probes_listener {
+        tracing::info!(health = %listener.local_addr()?, "answering probes");
+        let (directory, ending) = (
+            cluster.as_ref().map(|it| it.directory.clone()),
+            ending.clone(),
+        );
+        tokio::spawn(pages::probes(listener, move || {
+            unready(directory.as_ref(), &ending)
+        }));
+    }
+    let told = told_to_end()?;
+    tracing::info!(requests = %listener.local_addr()?, "taking requests");
+    let proxy = Proxy::new(options.settings(), cluster, gate, metrics);
+    let shutdown = async {
+        told.await;
+        ending.store(true, Ordering::Relaxed);
+        let _ = timeout(LINGER, std::future::pending::<()>()).await;
+    };
+    listen::serve(listener, proxy, options.limits(), shutdown).await;
+    Ok(())
+}
+
+fn unready(directory: Option<&Directory>, ending: &AtomicBool) -> Option<&'static str> {
+    if ending.load(Ordering::Relaxed) {
+        return Some("draining");
+    }
+    let filled = directory.is_none_or(Directory::is_filled);
+    (!filled).then_some("the sandboxes are not listed yet")
+}
+
+fn start_log(options: &Options) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if options.log_json {
+        log.json().init();
+    } else {
+        log.with_ansi(false).init();
+    }
+}
+
+async fn open(address: &str, what: &str) -> anyhow::Result<Option<TcpListener>> {
+    if address == "0" {
+        return Ok(None);
+    }
+    let listener = listen::open(address).await;
+    listener
+        .map(Some)
+        .with_context(|| format!("{what} at {address}"))
+}
+
+fn gate(options: &Options) -> anyhow::Result<Gate> {
+    match (options.authorization, &options.authorization_token_file) {
+        (Authorization::AllowAll, _) => {
+            tracing::warn!(
+                "whoever reaches this port reaches every sandbox; --authorization=token asks for a token"
+            );
+            Ok(Gate::Open)
+        }
+        (Authorization::Token, Some(file)) => Gate::of_file(file.clone()),
+        (Authorization::Token, None) => anyhow::bail!("--authorization-token-file is missing"),
+    }
+}
+
+/// Begins to watch the sandboxes.
+async fn cluster(
+    options: &Options,
+    metrics: &Metrics,
+    registry: &mut Registry,
+) -> anyhow::Result<Cluster> {
+    let client = Client::try_from(config(options.kubeconfig.as_deref()).await?)?;
+    let directory = Directory::default();
+    registry.register_collector(Box::new(Census(directory.clone())));
+    let trust = Trust {
+        cluster_domain: options.cluster_domain.clone(),
+        loopback: options.allow_loopback_pod_ip,
+    };
+    tokio::spawn(watch::keep(client.clone(), directory.clone(), trust));
+    let resumer = Arc::new(Resumer(client));
+    let wakes = Wakes::new(resumer, directory.clone(), metrics.clone());
+    Ok(Cluster { directory, wakes })
+}
+
+async fn config(file: Option<&Path>) -> anyhow::Result<Config> {
+    let mut config = match file {
+        None => Config::infer()
+            .await
+            .context("no cluster: give --kubeconfig, set KUBECONFIG, or run in a pod")?,
+        Some(file) => {
+            let config = Kubeconfig::read_from(file)
+                .with_context(|| format!("kubeconfig {}", file.display()))?;
+            Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?
+        }
+    };
+    config.read_timeout = Some(QUIET);
+    config.reset_reader_on_write = true;
+    Ok(config)
+}
+
+fn told_to_end() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to end");
+    })
+}

@@ -1,0 +1,333 @@
+//! What becomes of one request.
+//!
+//! ```text
+//!  request ─ gate ─ place ─ target ─► route ─► connection ─► response
+//!             401    503     400       │  ▲       │ 502        │ 502, 504
+//!                                   wake  └───────┘            ▼
+//!                                    503    again        relay or tunnel
+//! ```
+
+mod clock;
+mod reach;
+mod tunnel;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http_body::Body;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authorize::Gate;
+use crate::directory::Directory;
+use crate::headers::{self, Kind};
+use crate::metrics::{Flight, Metrics};
+use crate::refusal::Refusal;
+use crate::relay::{Held, Relay};
+use crate::target::{ID, Target};
+use crate::traffic::Begun;
+use crate::upstream::{Answered, Sender, Unanswered, Upstreams};
+use crate::wake::Wakes;
+use clock::{Clock, within};
+
+/// The body of what we answer: what we say, or what a sandbox does.
+pub type Answer = Either<Full<Bytes>, Relay>;
+
+/// How requests are passed on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The end of every name in the cluster's DNS.
+    pub cluster_domain: String,
+    /// Time for one exchange, from its head to the end of its response.
+    pub proxy_timeout: Duration,
+    /// Time until a sandbox begins to answer.
+    pub response_header_timeout: Duration,
+    /// Connections that are tried again, and how long apart.
+    pub retries: Retries,
+    /// Requests at once.
+    pub in_flight: usize,
+    /// Whether a sandbox may be at an address of this machine's own.
+    pub loopback: bool,
+}
+
+/// How a connection is tried again: a sandbox that was just made may not
+/// listen yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// How often.
+    pub count: u32,
+    /// How long after the first time; twice as long after the next.
+    pub first: Duration,
+    /// How long at most.
+    pub longest: Duration,
+}
+
+impl Retries {
+    fn waits(self) -> impl Iterator<Item = Duration> {
+        let wait = move |time| self.first.saturating_mul(1_u32 << time).min(self.longest);
+        // Later ones are as long as the longest, and a shift has an end.
+        (0..self.count).map(move |time| wait(time.min(16)))
+    }
+}
+
+impl Default for Settings {
+    /// What the router has always had.
+    fn default() -> Self {
+        Self {
+            cluster_domain: "cluster.local".to_owned(),
+            proxy_timeout: Duration::from_secs(180),
+            response_header_timeout: Duration::from_secs(30),
+            retries: Retries {
+                count: 3,
+                first: Duration::from_millis(200),
+                longest: Duration::from_millis(800),
+            },
+            in_flight: 4_096,
+            loopback: false,
+        }
+    }
+}
+
+/// What is known of the cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Its sandboxes.
+    pub directory: Directory,
+    /// Wakes them.
+    pub wakes: Wakes,
+}
+
+/// Passes requests on.
+#[derive(Debug)]
+pub struct Proxy {
+    settings: Settings,
+    cluster: Option<Cluster>,
+    gate: Gate,
+    upstreams: Arc<Upstreams>,
+    places: Arc<Semaphore>,
+    metrics: Metrics,
+    tunnels: TaskTracker,
+    /// Ends the tunnels.
+    end: CancellationToken,
+}
+
+/// Who asks, and on which connection.
+#[derive(Debug)]
+pub struct Caller {
+    /// Its address.
+    pub peer: IpAddr,
+    /// The request, as its connection knows it.
+    pub begun: Begun,
+}
+
+impl Proxy {
+    /// One that finds sandboxes in `cluster`, or in DNS where there is none.
+    pub fn new(
+        settings: Settings,
+        cluster: Option<Cluster>,
+        gate: Gate,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            upstreams: Upstreams::new(settings.loopback),
+            places: Arc::new(Semaphore::new(settings.in_flight)),
+            settings,
+            cluster,
+            gate,
+            metrics,
+            tunnels: TaskTracker::new(),
+            end: CancellationToken::new(),
+        })
+    }
+
+    /// What is counted and measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Answers a request: with what its sandbox says, or with why not.
+    pub async fn handle(&self, mut request: Request<Incoming>, caller: Caller) -> Response<Answer> {
+        if is_health_check(&request) {
+            return healthy().map(Either::Left);
+        }
+        let kind = Kind::of(&request);
+        let mut flight = self.metrics.flight(request.method());
+        let client = match kind {
+            Kind::Upgrade(_) => Some(hyper::upgrade::on(&mut request)),
+            Kind::Plain | Kind::Grpc => None,
+        };
+        match self.pass(request, &kind, caller.peer, &mut flight).await {
+            Ok((answered, clock)) => match (answered.response.status(), client) {
+                (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
+                    self.tunnel(answered, client, flight)
+                }
+                // Nobody had asked for it.
+                (StatusCode::SWITCHING_PROTOCOLS, None) => {
+                    let refusal = Refusal::Broken("it switched protocols".to_owned());
+                    refuse(&refusal, &kind, flight)
+                }
+                _ => relay(answered, &clock, flight, caller.begun),
+            },
+            Err(refusal) => refuse(&refusal, &kind, flight),
+        }
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        kind: &Kind,
+        peer: IpAddr,
+        flight: &mut Flight,
+    ) -> Result<(Answered, Clock), Refusal> {
+        let admitted = self.gate.admit(request.headers());
+        self.metrics.decided(admitted.is_ok());
+        admitted?;
+        if request.method() == Method::CONNECT {
+            return Err(Refusal::Unsupported("CONNECT"));
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        flight.admitted(place.map_err(|_| Refusal::Full(self.settings.in_flight))?);
+        let grpc = *kind == Kind::Grpc;
+        let target = Target::parse(request.headers(), grpc, self.settings.loopback)?;
+        if self.knows(&target.namespace) {
+            flight.is_for(&target.namespace);
+        }
+        let clock = Clock::start(&self.settings, kind, request.headers(), target.patience);
+        let (mut head, body) = request.into_parts();
+        headers::outbound(&mut head, kind, peer);
+        let request = Request::from_parts(head, Relay::request(body, clock.until()));
+        let exchange = self.exchange(request, kind, &target, &clock, flight);
+        match within(clock.until(), exchange).await {
+            Some(answered) => Ok((answered?, clock)),
+            None => {
+                flight.failed("timeout");
+                Err(clock.silent(&target.id))
+            }
+        }
+    }
+
+    /// Sends the request and waits for the head of the response. Where the
+    /// connection turns out to have ended before, it is sent once more, on a
+    /// new one.
+    async fn exchange(
+        &self,
+        mut request: Request<Relay>,
+        kind: &Kind,
+        target: &Target,
+        clock: &Clock,
+        flight: &mut Flight,
+    ) -> Result<Answered, Refusal> {
+        let mut fresh = false;
+        loop {
+            let sender = self.reach(target, kind.protocol(), fresh, flight).await?;
+            let again = sender.reused && !fresh;
+            let (request_now, spare) = addressed(request, kind, &sender, again)
+                .ok_or_else(|| Refusal::Unreachable(target.id.clone()))?;
+            let sent = self.upstreams.send(sender, request_now);
+            let failed = match within(clock.head(), sent).await {
+                Some(Ok(answered)) => return Ok(answered),
+                Some(Err(failed)) => failed,
+                None => {
+                    flight.failed("timeout");
+                    return Err(clock.silent_head(&target.id));
+                }
+            };
+            request = to_send_again(failed, spare, again).map_err(|error| {
+                tracing::info!(sandbox = target.id, namespace = target.namespace, %error, "a sandbox broke its connection");
+                flight.failed("broken");
+                Refusal::Broken(target.id.clone())
+            })?;
+            fresh = true;
+        }
+    }
+
+    fn knows(&self, namespace: &str) -> bool {
+        let cluster = self.cluster.as_ref();
+        cluster.is_some_and(|cluster| cluster.directory.knows(namespace))
+    }
+}
+
+/// The request as it goes to this place, and its head for a second time, where
+/// it has no body and may come twice (RFC 9110, 9.2.2).
+fn addressed(
+    request: Request<Relay>,
+    kind: &Kind,
+    sender: &Sender,
+    again: bool,
+) -> Option<(Request<Relay>, Option<request::Parts>)> {
+    let (mut head, body) = request.into_parts();
+    let authority = HeaderValue::try_from(sender.place().to_string()).ok()?;
+    headers::address(&mut head, kind.protocol(), &authority);
+    let repeatable = again && head.method.is_idempotent() && body.is_end_stream();
+    let spare = repeatable.then(|| head.clone());
+    Some((Request::from_parts(head, body), spare))
+}
+
+fn to_send_again(
+    failed: Unanswered,
+    spare: Option<request::Parts>,
+    again: bool,
+) -> Result<Request<Relay>, hyper::Error> {
+    match (failed.unsent, spare) {
+        (Some(unsent), _) if again => Ok(unsent),
+        (None, Some(head)) => Ok(Request::from_parts(head, Relay::empty())),
+        (Some(_) | None, _) => Err(failed.error),
+    }
+}
+
+/// The sandbox's response, which is ours from here on.
+fn relay(answered: Answered, clock: &Clock, mut flight: Flight, begun: Begun) -> Response<Answer> {
+    let Answered { response, lease } = answered;
+    let (mut parts, body) = response.into_parts();
+    headers::inbound(&mut parts);
+    flight.answered(parts.status);
+    begun.handed();
+    let held = Held {
+        flight,
+        begun,
+        lease,
+    };
+    let body = Relay::response(body, clock.until(), held);
+    Response::from_parts(parts, Either::Right(body))
+}
+
+fn refuse(refusal: &Refusal, kind: &Kind, mut flight: Flight) -> Response<Answer> {
+    flight.answered(refusal.status());
+    tracing::debug!(%refusal, "a request was not passed on");
+    refusal.response(*kind == Kind::Grpc).map(Either::Left)
+}
+
+/// The question of load balancers, which are for no sandbox.
+fn is_health_check<B>(request: &Request<B>) -> bool {
+    request.uri().path() == "/healthz"
+        && request.method() == Method::GET
+        && !request.headers().contains_key(ID)
+}
+
+fn healthy() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(r#"{"status":"ok"}"#));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let retries = Retries {
+            count: 5,
+            ..Settings::default().retries
+        };
+        let waits: Vec<_> = retries.waits().map(|it| it.as_millis()).collect();
+        assert_eq!(waits, [200, 400, 800, 800, 800]);
+    }
+}

@@ -1,9 +1,11 @@
 //! The process around the controllers: flags, ports, log, lease, signals.
 
+mod command;
 mod duration;
 pub mod flags;
 mod lease;
 mod log;
+pub mod node_address;
 mod options;
 mod own;
 mod serve;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::limit::RateLimitLayer;
 
 use crate::controllers::Controllers;
+pub use command::main;
 use lease::Candidate;
 pub use options::{Listen, Options};
 

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::proxy::{Caller, Proxy};
+use crate::proxy::{Answer, Caller, Proxy};
 use crate::traffic::Traffic;
 use crate::upstream::prepare;
 
@@ -36,9 +36,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// How often a client is asked over HTTP/2 whether it is still there, and how
 /// long it may take to answer.
 const PING: Duration = Duration::from_secs(30);
-/// How often a connection is looked at: whether it is idle, and whether what is
-/// sent on it is taken. A fraction of the times that these may last.
-const LOOK: Duration = Duration::from_secs(5);
+/// A connection is looked at this often in the times after which it is given up.
+const LOOKS: u32 = 12;
 /// How long to wait after the system had no room for a connection, rather
 /// than ask again at once: handles are freed by connections that end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -48,6 +47,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Connections at once; more wait to be taken.
     pub connections: usize,
+    /// A connection without a request is closed after this time, be it silent,
+    /// or so slow that a request's head does not end.
+    pub idle_time: Duration,
+    /// A response is given up of which its client has taken nothing for this time.
+    pub untaken_time: Duration,
     /// Time in which requests have to end once the listener does.
     pub drain_time: Duration,
 }
@@ -56,6 +60,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 8_192,
+            // Longer than clients keep a connection for their next request, mostly.
+            idle_time: Duration::from_secs(60),
+            untaken_time: Duration::from_secs(60),
             drain_time: Duration::from_secs(30),
         }
     }
@@ -104,9 +111,14 @@ pub async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         if let Some((stream, peer, place)) = accepted {
-            let served = connection(stream, peer.ip(), Arc::clone(&proxy), ending.clone());
+            let client = Client {
+                peer: peer.ip(),
+                proxy: Arc::clone(&proxy),
+                limits,
+                ending: ending.clone(),
+            };
             connections.spawn(async move {
-                served.await;
+                client.serve(stream).await;
                 drop(place);
             });
         }
@@ -146,56 +158,72 @@ async fn pause() {
     ticks.tick().await;
 }
 
-/// Serves one connection until it ends, by its client or by us.
-async fn connection(stream: TcpStream, peer: IpAddr, proxy: Arc<Proxy>, ending: CancellationToken) {
-    let (traffic, cut) = (Traffic::new(), CancellationToken::new());
-    let service = {
-        let (traffic, cut, proxy) = (Arc::clone(&traffic), cut.clone(), Arc::clone(&proxy));
-        service_fn(move |request: Request<Incoming>| {
-            // A stream ends alone; over HTTP/1 its connection ends with it.
-            let cut = CUT.try_with(Clone::clone).unwrap_or_else(|_| cut.clone());
-            let begun = traffic.begin(cut);
-            let (proxy, caller) = (Arc::clone(&proxy), Caller { peer, begun });
-            async move { Ok::<_, Infallible>(proxy.handle(request, caller).await) }
-        })
-    };
-    let server = server();
-    let mut served = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut closing = false;
-    loop {
-        tokio::select! {
-            ended = &mut served => {
-                if let Err(error) = ended {
-                    tracing::debug!(%peer, error, "a connection ended early");
-                }
-                return;
-            }
-            () = cut.cancelled() => return,
-            () = ending.cancelled(), if !closing => {
-                closing = true;
-                served.as_mut().graceful_shutdown();
-            }
-            _ = looks.tick() => {
-                let now = Instant::now();
-                report_untaken(&proxy, peer, traffic.cut_untaken(now));
-                match (traffic.is_idle(now), closing) {
-                    (true, false) => served.as_mut().graceful_shutdown(),
-                    // It was asked to end, and does not.
-                    (true, true) => return,
-                    (false, _) => continue,
-                }
-                closing = true;
-            }
-        }
-    }
+/// One connection.
+struct Client {
+    peer: IpAddr,
+    proxy: Arc<Proxy>,
+    limits: Limits,
+    /// The listener ends.
+    ending: CancellationToken,
 }
 
-fn report_untaken(proxy: &Proxy, peer: IpAddr, count: usize) {
-    if count > 0 {
-        proxy.metrics().untaken(count);
-        tracing::warn!(%peer, count, "responses were given up, for their client did not take them");
+impl Client {
+    /// Serves it until it ends, by its client or by us.
+    async fn serve(self, stream: TcpStream) {
+        let (traffic, cut) = (Traffic::new(), CancellationToken::new());
+        let server = server();
+        let service = service_fn(|request| self.answer(request, &traffic, &cut));
+        let served = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let mut served = pin!(served);
+        let mut looks = interval(self.limits.idle_time.min(self.limits.untaken_time) / LOOKS);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut closing = false;
+        loop {
+            tokio::select! {
+                ended = &mut served => return self.report_end(ended),
+                () = cut.cancelled() => return,
+                () = self.ending.cancelled(), if !closing => {}
+                _ = looks.tick() => {
+                    let now = Instant::now();
+                    self.report_untaken(traffic.cut_untaken(now, self.limits.untaken_time));
+                    if !traffic.is_idle(now, self.limits.idle_time) {
+                        continue;
+                    }
+                    if closing {
+                        // It was asked to end, and does not.
+                        return;
+                    }
+                }
+            }
+            closing = true;
+            served.as_mut().graceful_shutdown();
+        }
+    }
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        traffic: &Arc<Traffic>,
+        cut: &CancellationToken,
+    ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<> {
+        // A stream ends alone; over HTTP/1 its connection ends with it.
+        let cut = CUT.try_with(Clone::clone).unwrap_or_else(|_| cut.clone());
+        let (peer, begun) = (self.peer, traffic.begin(cut));
+        let proxy = Arc::clone(&self.proxy);
+        async move { Ok(proxy.handle(request, Caller { peer, begun }).await) }
+    }
+
+    fn report_end<E: std::fmt::Debug>(&self, ended: Result<(), E>) {
+        if let Err(error) = ended {
+            tracing::debug!(peer = %self.peer, ?error, "a connection ended early");
+        }
+    }
+
+    fn report_untaken(&self, count: usize) {
+        if count > 0 {
+            self.proxy.metrics().untaken(count);
+            tracing::warn!(peer = %self.peer, count, "responses were given up, for their client did not take them");
+        }
     }
 }
 

@@ -130,6 +130,7 @@ impl Options {
         Limits {
             connections: self.max_connections as usize,
             drain_time: self.shutdown_timeout,
+            ..Limits::default()
         }
     }
 }

@@ -13,13 +13,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A connection without a request is closed after this time, be it silent, or
-/// so slow that a request's head does not end. Longer than clients keep one
-/// for their next request, mostly.
-pub(crate) const IDLE_TIME: Duration = Duration::from_secs(60);
-/// A response is given up of which the client has taken nothing for this time.
-pub(crate) const UNTAKEN_TIME: Duration = Duration::from_secs(60);
-
 /// The requests of one connection.
 #[derive(Debug)]
 pub struct Traffic {
@@ -70,19 +63,19 @@ impl Traffic {
         Begun(handed)
     }
 
-    /// Whether no request was there for [`IDLE_TIME`].
-    pub fn is_idle(&self, now: Instant) -> bool {
+    /// Whether no request was there for so long.
+    pub fn is_idle(&self, now: Instant, time: Duration) -> bool {
         let state = self.state();
-        state.open.is_empty() && now.duration_since(state.idle_since) >= IDLE_TIME
+        state.open.is_empty() && now.duration_since(state.idle_since) >= time
     }
 
-    /// Ends the requests whose client does not take their responses; tells how
-    /// many they were.
-    pub fn cut_untaken(&self, now: Instant) -> usize {
-        let now = self.millis(now);
+    /// Ends the requests whose client has taken nothing of their responses for so
+    /// long; tells how many they were.
+    pub fn cut_untaken(&self, now: Instant, time: Duration) -> usize {
+        let (now, time) = (self.millis(now), time.as_millis());
         let untaken = |it: &&Arc<Handed>| match it.since.load(Ordering::Relaxed) {
             0 => false,
-            since => now.saturating_sub(since) >= UNTAKEN_TIME.as_millis() as u64,
+            since => u128::from(now.saturating_sub(since)) >= time,
         };
         let state = self.state();
         let cut = state.open.iter().filter(untaken);
@@ -136,18 +129,20 @@ impl Drop for Begun {
 mod tests {
     use super::*;
 
+    const TIME: Duration = Duration::from_secs(60);
+
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_idle_once_nothing_was_asked_for_a_while() {
         let traffic = Traffic::new();
         let opened = Instant::now();
-        assert!(!traffic.is_idle(opened));
-        assert!(traffic.is_idle(opened + IDLE_TIME));
+        assert!(!traffic.is_idle(opened, TIME));
+        assert!(traffic.is_idle(opened + TIME, TIME));
         let handed = traffic.begin(CancellationToken::new());
-        assert!(!traffic.is_idle(opened + IDLE_TIME));
-        tokio::time::advance(IDLE_TIME).await;
+        assert!(!traffic.is_idle(opened + TIME, TIME));
+        tokio::time::advance(TIME).await;
         drop(handed);
-        assert!(!traffic.is_idle(Instant::now()));
-        assert!(traffic.is_idle(Instant::now() + IDLE_TIME));
+        assert!(!traffic.is_idle(Instant::now(), TIME));
+        assert!(traffic.is_idle(Instant::now() + TIME, TIME));
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,8 +160,8 @@ mod tests {
         taking.taken();
         let _sandbox_is_silent = traffic.begin(waiting.clone());
         let now = Instant::now();
-        assert_eq!(traffic.cut_untaken(now + UNTAKEN_TIME / 2), 0);
-        assert_eq!(traffic.cut_untaken(now + UNTAKEN_TIME), 1);
+        assert_eq!(traffic.cut_untaken(now + TIME / 2, TIME), 0);
+        assert_eq!(traffic.cut_untaken(now + TIME, TIME), 1);
         assert!(slow.is_cancelled() && !quick.is_cancelled() && !waiting.is_cancelled());
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use super::node_address::NodeAddress;
 use super::options::Options;
 use super::table::{FLAGS, IGNORED, IGNORED_PREFIXES};
 
@@ -18,6 +19,8 @@ pub enum Command {
     Run(Box<Options>),
     /// Write the definitions of the API's kinds into a folder.
     Crds(PathBuf),
+    /// Route the addresses of a node's sandboxes to it.
+    NodeAddress(NodeAddress),
     /// Print the help.
     Help,
     /// Print the version.
@@ -63,6 +66,9 @@ pub fn read(words: impl IntoIterator<Item = String>) -> Result<Command, Vec<Flag
         let folder = words.next().unwrap_or_else(|| CRDS.to_owned());
         return Ok(Command::Crds(PathBuf::from(folder)));
     }
+    if words.next_if(|word| word == "node-address").is_some() {
+        return node_address(words).map(Command::NodeAddress);
+    }
     let mut options = Options::default();
     let mut errors = Vec::new();
     while let Some(word) = words.next() {
@@ -83,6 +89,40 @@ pub fn read(words: impl IntoIterator<Item = String>) -> Result<Command, Vec<Flag
     }
     if errors.is_empty() {
         Ok(Command::Run(Box::new(options)))
+    } else {
+        Err(errors)
+    }
+}
+
+/// Reads the flags of `node-address`, which is our own: `--flag=value` alone.
+fn node_address(words: impl Iterator<Item = String>) -> Result<NodeAddress, Vec<FlagError>> {
+    let mut told = NodeAddress::default();
+    let mut errors = Vec::new();
+    for word in words {
+        let flag = word
+            .strip_prefix("--")
+            .and_then(|flag| flag.split_once('='));
+        match flag {
+            Some(("node", node)) => told.node = node.to_owned(),
+            Some(("out", file)) => told.out = file.into(),
+            Some(("addresses", prefix)) => told.addresses = Some(prefix.to_owned()),
+            Some((name, _)) => errors.push(FlagError::Unknown(name.to_owned())),
+            None => errors.push(FlagError::NoFlag(word)),
+        }
+    }
+    for (name, missing) in [
+        ("node", told.node.is_empty()),
+        ("out", told.out.as_os_str().is_empty()),
+    ] {
+        if missing {
+            errors.push(FlagError::NoValue {
+                name: name.to_owned(),
+                wanted: "text".to_owned(),
+            });
+        }
+    }
+    if errors.is_empty() {
+        Ok(told)
     } else {
         Err(errors)
     }
@@ -137,7 +177,9 @@ fn ignored(name: &str) -> Option<bool> {
 pub fn help() -> String {
     let mut text = "mote-controller reconciles the objects of the Agent Sandbox API.\n\n\
         usage: mote-controller [FLAG]…        runs until it is told to end\n       \
-               mote-controller crds [FOLDER]  writes the CRDs into FOLDER (deploy/crds)\n\n\
+               mote-controller crds [FOLDER]  writes the CRDs into FOLDER (deploy/crds)\n       \
+               mote-controller node-address --node=NAME --out=FILE [--addresses=PREFIX]\n\
+                                              routes the addresses of a node's sandboxes to it\n\n\
         -flag and --flag mean the same. A value follows after = or as the next word;\n\
         a switch needs none.\n\n"
         .to_owned();

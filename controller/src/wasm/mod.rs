@@ -6,6 +6,7 @@
 //!                  └─► objections, each by the name of its field
 //! ```
 
+pub mod address;
 mod classify;
 mod env;
 mod fleet;

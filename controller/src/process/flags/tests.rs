@@ -48,6 +48,22 @@ fn without_flags_all_is_as_the_reference_has_it() {
 }
 
 #[test]
+fn a_nodes_addresses_need_the_node_and_a_file() {
+    let told = read(words(
+        "node-address --node=a --out=/run/x --addresses=10.0.0.0/24",
+    ))
+    .unwrap();
+    let wanted = NodeAddress {
+        node: "a".to_owned(),
+        out: "/run/x".into(),
+        addresses: Some("10.0.0.0/24".to_owned()),
+    };
+    assert_eq!(told, Command::NodeAddress(wanted));
+    assert_eq!(errors("node-address --node=a").len(), 1);
+    assert_eq!(errors("node-address --what=b now").len(), 4);
+}
+
+#[test]
 fn a_value_is_understood_in_every_spelling() {
     for line in [
         "--sandbox-concurrent-workers=7",

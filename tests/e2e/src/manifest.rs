@@ -43,3 +43,16 @@ pub fn pool(name: &str, template: &str, replicas: u32) -> Value {
 pub fn claim(name: &str, pool: &str) -> Value {
     json!({ "metadata": { "name": name }, "spec": { "warmPoolRef": { "name": pool } } })
 }
+
+/// A pod to be served by a wasm session, if that can be: of the runtime class
+/// `wasm` or `wasm-auto`.
+pub fn session(class: &str) -> Value {
+    json!({
+        "runtimeClassName": class,
+        "containers": [{
+            "name": "main",
+            "image": "mote.dev/base:0.1.0",
+            "ports": [{ "containerPort": 8080 }, { "containerPort": 8888 }, { "containerPort": 9090 }],
+        }],
+    })
+}

@@ -64,7 +64,10 @@ impl Hands<'_> {
         let service = if several {
             ServiceFound::Unknown
         } else {
-            self.serve_or_tell(service, &mut troubles).await
+            self.serve(service).await.unwrap_or_else(|trouble| {
+                troubles.push(trouble);
+                ServiceFound::Unknown
+            })
         };
         races_apart(troubles).map(|troubles| Findings {
             observed,
@@ -212,18 +215,8 @@ impl Hands<'_> {
         Observed::Here(Backing::of_pod(self.subject, pod))
     }
 
-    pub(super) async fn serve_or_tell(
-        &self,
-        step: ServiceStep,
-        troubles: &mut Vec<Trouble>,
-    ) -> ServiceFound {
-        self.serve(step).await.unwrap_or_else(|trouble| {
-            troubles.push(trouble);
-            ServiceFound::Unknown
-        })
-    }
-
-    async fn serve(&self, step: ServiceStep) -> Result<ServiceFound, Trouble> {
+    /// Does what was decided about the service.
+    pub(super) async fn serve(&self, step: ServiceStep) -> Result<ServiceFound, Trouble> {
         let Self { context, subject } = self;
         if step != ServiceStep::Create {
             return self.existing_service(step).await;

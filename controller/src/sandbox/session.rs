@@ -11,7 +11,7 @@ use super::apply::{Hands, races_apart};
 use super::backing::{Backing, Observed, Scheduled};
 use super::observe::View;
 use super::refusal::{Refusal, Trouble};
-use super::report::Findings;
+use super::report::{Findings, ServiceFound};
 use super::service;
 use super::validate::{Server, Subject};
 use crate::crd::Sandbox;
@@ -226,10 +226,14 @@ impl Hands<'_> {
         wanted: &Wanted,
         view: &View,
     ) -> Result<Findings, WriteError> {
-        let (observed, trouble) = self.settle_session(wasm, tier, wanted).await;
-        let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
         let step = service::decide(self.subject, view.service.as_ref());
-        let service = self.serve_or_tell(step, &mut troubles).await;
+        let settling = self.settle_session(wasm, tier, wanted);
+        let ((observed, trouble), served) = tokio::join!(settling, self.serve(step));
+        let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
+        let service = served.unwrap_or_else(|trouble| {
+            troubles.push(trouble);
+            ServiceFound::Unknown
+        });
         troubles.extend(self.lead(service, &observed).await.err());
         let troubles = races_apart(troubles)?;
         Ok(Findings {

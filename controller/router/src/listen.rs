@@ -206,11 +206,15 @@ impl Client {
         traffic: &Arc<Traffic>,
         cut: &CancellationToken,
     ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<> {
-        // A stream ends alone; over HTTP/1 its connection ends with it.
-        let cut = CUT.try_with(Clone::clone).unwrap_or_else(|_| cut.clone());
-        let (peer, begun) = (self.peer, traffic.begin(cut));
-        let proxy = Arc::clone(&self.proxy);
-        async move { Ok(proxy.handle(request, Caller { peer, begun }).await) }
+        let (proxy, peer) = (Arc::clone(&self.proxy), self.peer);
+        let (traffic, cut) = (Arc::clone(traffic), cut.clone());
+        // Only what is in here runs in the task of its stream.
+        async move {
+            // A stream ends alone; over HTTP/1 its connection ends with it.
+            let cut = CUT.try_with(Clone::clone).unwrap_or(cut);
+            let begun = traffic.begin(cut);
+            Ok(proxy.handle(request, Caller { peer, begun }).await)
+        }
     }
 
     fn report_end<E: std::fmt::Debug>(&self, ended: Result<(), E>) {

@@ -14,6 +14,8 @@ const MAX_LOOKED_AT: usize = 1 << 20;
 /// The addresses of a node's sandboxes.
 pub(crate) struct Addresses {
     prefix: Option<IpNet>,
+    /// Addresses that may be given.
+    count: usize,
     given: Mutex<Given>,
 }
 
@@ -28,10 +30,17 @@ struct Given {
 impl Addresses {
     /// Addresses of this prefix; without one, no sandbox has one.
     pub(crate) fn new(prefix: Option<IpNet>) -> Self {
+        let hosts = |prefix: IpNet| prefix.hosts().take(MAX_LOOKED_AT).count();
         Self {
             prefix,
+            count: prefix.map_or(0, hosts),
             given: Mutex::default(),
         }
+    }
+
+    /// How many sandboxes may have one; `None` where none has.
+    pub(crate) fn count(&self) -> Option<usize> {
+        self.prefix.map(|_| self.count)
     }
 
     fn given(&self) -> MutexGuard<'_, Given> {
@@ -61,13 +70,15 @@ impl Addresses {
     }
 
     /// Notes that a sandbox has this address from before, if it is one that
-    /// is given now.
+    /// is given now and nobody else has it.
     pub(crate) fn take(&self, address: IpAddr, id: &SandboxId) -> bool {
-        let held = self.prefix.is_some_and(|prefix| prefix.contains(&address));
-        if held {
-            self.given().owners.insert(address, id.clone());
-        }
-        held
+        let ours = self.prefix.is_some_and(|prefix| prefix.contains(&address));
+        ours && *self
+            .given()
+            .owners
+            .entry(address)
+            .or_insert_with(|| id.clone())
+            == *id
     }
 
     /// Frees a sandbox's address.
@@ -111,6 +122,18 @@ mod tests {
         let a = addresses.give(&id("a")).unwrap().unwrap();
         addresses.free(a, &id("a"));
         assert_ne!(addresses.give(&id("b")), Ok(Some(a)));
+    }
+
+    #[test]
+    fn an_address_from_before_has_one_owner() {
+        let addresses = Addresses::new(Some("127.77.0.0/29".parse().unwrap()));
+        let id = |name: &str| name.parse::<SandboxId>().unwrap();
+        let address = "127.77.0.3".parse().unwrap();
+        assert!(addresses.take(address, &id("a")));
+        assert!(!addresses.take(address, &id("b")));
+        assert!(!addresses.take("127.78.0.3".parse().unwrap(), &id("b")));
+        assert_eq!(addresses.owner(address), Some(id("a")));
+        assert_eq!(addresses.count(), Some(6));
     }
 
     #[test]

@@ -144,6 +144,7 @@ impl Quota for Account {
 impl Drop for Account {
     fn drop(&mut self) {
         self.sandbox.touch();
+        self.sandbox.tell_files();
     }
 }
 

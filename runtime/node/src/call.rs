@@ -363,6 +363,7 @@ impl Call {
             .shared
             .feed
             .tell(&self.sandbox.id, SandboxEventKind::Called, None);
+        self.sandbox.tell_files();
         observed.finish(&outcome);
         self.log.write(&self.sandbox.home.log(), &outcome);
         // Who takes nothing for so long has as good as gone.

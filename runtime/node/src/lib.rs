@@ -5,6 +5,7 @@
 //! connection ─ auth ─ route ─┬─► api: create, suspend, fork, delete …   ─► Node ─► Store (disk)
 //!                            └─► a surface's router ─► Spoken: Backend ─► call ─► Session (mote-host)
 //!                                                                          └─► metrics, audit, trace
+//! controller ─ rpc: ensure, delete, watch ─► Node
 //! ```
 
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod node;
 mod observe;
 mod record;
 mod route;
+mod rpc;
 mod sandbox;
 mod server;
 mod store;
@@ -33,4 +35,5 @@ mod tree;
 
 pub use config::{NodeConfig, SandboxLimits, Token, TokenError};
 pub use node::{Node, NodeError, most_limits};
+pub use rpc::{Identity, IdentityError, IdentityFiles, Rpc, RpcConfig};
 pub use server::{SandboxPort, Server};

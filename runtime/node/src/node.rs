@@ -4,6 +4,8 @@ mod admission;
 mod making;
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,13 +23,14 @@ pub(crate) use making::CreateError;
 use crate::addresses::Addresses;
 use crate::audit::{Action, Audit, AuditError, Entry, Rotation, SandboxAction};
 use crate::config::NodeConfig;
-use crate::feed::Feed;
+use crate::feed::{Change, Feed};
 use crate::life::Phase;
 use crate::metrics::{Metrics, Snapshot, resident_bytes};
 use crate::observe::Observer;
+use crate::record::Record;
 use crate::sandbox::{Due, LifeError, Sandbox, Shared};
-use crate::store::{Store, StoreError};
-use admission::Admission;
+use crate::store::{Home, Store, StoreError};
+use admission::{Admission, IMAGES};
 
 /// How often it is looked who rests and whose time is over: what `ttl` and
 /// idle timeouts can be late by.
@@ -49,6 +52,8 @@ pub(crate) struct Inner {
     admission: Admission,
     sandboxes: Mutex<Sandboxes>,
     pub(crate) addresses: Addresses,
+    /// Whether the programs of sandboxes are compiled.
+    compiled: AtomicBool,
 }
 
 #[derive(Default)]
@@ -101,10 +106,8 @@ impl Node {
         });
         let addresses = Addresses::new(config.addresses);
         let admission = Admission::new(&config);
+        let kept = readdress(kept, &addresses);
         let sandboxes = kept.into_iter().map(|(home, mut record)| {
-            record.address = record
-                .address
-                .filter(|address| addresses.take(*address, &record.id));
             let barred = admission.recheck(&mut record).err();
             if let Some(reason) = &barred {
                 tracing::warn!(sandbox = %record.id, %reason, "a sandbox takes no calls");
@@ -119,6 +122,7 @@ impl Node {
             }),
             admission,
             addresses,
+            compiled: AtomicBool::new(false),
             shared,
             config,
         })))
@@ -178,6 +182,8 @@ impl Node {
             self.0.addresses.free(address, &sandbox.id);
         }
         self.audit(&sandbox.id, action, None, caller);
+        let gone = Change::Session(sandbox.id.clone());
+        self.0.shared.feed.changed(gone);
         let limbo = removed?;
         // Many files take long to go; nobody has to wait for it.
         tokio::task::spawn_blocking(move || drop(limbo));
@@ -228,9 +234,22 @@ impl Node {
     /// Compiles the programs of sandboxes, where that was not done before: the
     /// first call would wait for it.
     pub async fn make_ready(&self) {
-        if let Err(error) = self.0.shared.host.prepare_built_in().await {
-            tracing::error!(%error, "failed to compile the programs of sandboxes");
+        match self.0.shared.host.prepare_built_in().await {
+            Ok(()) => {
+                self.0.compiled.store(true, Relaxed);
+                self.0.shared.feed.changed(Change::Node);
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to compile the programs of sandboxes");
+            }
         }
+    }
+
+    /// The images whose programs are compiled.
+    pub(crate) fn compiled_images(&self) -> Vec<String> {
+        let compiled = self.0.compiled.load(Relaxed);
+        let images = IMAGES.iter().filter(|_| compiled);
+        images.map(ToString::to_string).collect()
     }
 
     /// Sees to it that sandboxes rest and go when it is time, for as long as
@@ -265,8 +284,34 @@ impl Node {
     }
 }
 
+/// Sandboxes from before keep their addresses; those whose address is not one
+/// that is given now get another.
+fn readdress(mut kept: Vec<(Home, Record)>, addresses: &Addresses) -> Vec<(Home, Record)> {
+    for (_, record) in &mut kept {
+        let held = |address: &IpAddr| addresses.take(*address, &record.id);
+        record.address = record.address.filter(held);
+    }
+    for (home, record) in &mut kept {
+        if record.address.is_none()
+            && let Err(error) = give_address(home, record, addresses)
+        {
+            tracing::warn!(sandbox = %record.id, error, "a sandbox from before has no address");
+        }
+    }
+    kept
+}
+
+/// Gives a sandbox an address which it has after the next restart too.
+fn give_address(home: &Home, record: &mut Record, addresses: &Addresses) -> Result<(), String> {
+    let Some(address) = addresses.give(&record.id)? else {
+        return Ok(());
+    };
+    record.address = Some(address);
+    home.keep(record).map_err(|error| error.to_string())
+}
+
 /// The work was given up as the node goes down.
-fn interrupted() -> StoreError {
+pub(crate) fn interrupted() -> StoreError {
     StoreError::File {
         action: "finish what was begun with",
         path: "a sandbox".into(),

@@ -8,7 +8,8 @@ use mote_api::{Grant, Limits, SandboxId};
 use serde::{Deserialize, Serialize};
 
 /// The form of records. A record of a later form is refused, not guessed at.
-const FORM: u32 = 1;
+/// The first knew no objects.
+const FORM: u32 = 2;
 
 /// A sandbox as it was asked for, and where its life has led it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,31 @@ pub(crate) struct Record {
     pub(crate) address: Option<IpAddr>,
     /// It was suspended and waits to be resumed.
     pub(crate) suspended: bool,
+    /// Whose session it is, if it is one.
+    #[serde(default)]
+    pub(crate) object: Option<Object>,
+}
+
+/// The Kubernetes object whose session a sandbox is; its UID is the sandbox's
+/// name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Object {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// The latest that the session was made to follow.
+    pub(crate) generation: i64,
+    /// What was asked for, which may be more than a later node gives.
+    pub(crate) asked: Resources,
+}
+
+/// Ceilings as an object has them; 0 leaves one to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resources {
+    pub(crate) memory_bytes: u64,
+    pub(crate) cpu_millis: u32,
+    pub(crate) disk_bytes: u64,
 }
 
 /// A record on disk cannot be used.
@@ -52,9 +78,23 @@ pub(crate) struct Terms {
     pub(crate) ttl_seconds: Option<u64>,
 }
 
+/// How a new sandbox begins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beginning {
+    /// Whose session it is.
+    pub(crate) object: Option<Object>,
+    /// Whether it waits to be resumed before its first call.
+    pub(crate) suspended: bool,
+}
+
 impl Record {
     /// The record of a sandbox that begins now.
-    pub(crate) fn new(terms: Terms, address: Option<IpAddr>, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        terms: Terms,
+        beginning: Beginning,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Self {
         let Terms {
             id,
             image,
@@ -81,7 +121,8 @@ impl Record {
             created_at: now,
             expires_at: ttl_seconds.and_then(after),
             address,
-            suspended: false,
+            suspended: beginning.suspended,
+            object: beginning.object,
         }
     }
 
@@ -126,7 +167,20 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was() {
-        let record = Record::new(terms("a"), None, Timestamp::UNIX_EPOCH);
+        let beginning = Beginning {
+            object: Some(Object {
+                namespace: "default".to_owned(),
+                name: "work".to_owned(),
+                generation: 7,
+                asked: Resources {
+                    memory_bytes: 1 << 20,
+                    cpu_millis: 500,
+                    disk_bytes: 0,
+                },
+            }),
+            suspended: true,
+        };
+        let record = Record::new(terms("a"), beginning, None, Timestamp::UNIX_EPOCH);
         let back = Record::parse(&record.to_bytes().unwrap()).unwrap();
         assert_eq!(back, record);
         assert_eq!(back.expires_at.unwrap().as_second(), 60);
@@ -134,8 +188,24 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_form_is_refused_by_its_number() {
-        let later = br#"{"form": 2, "whatever": true}"#;
-        assert!(matches!(Record::parse(later), Err(RecordError::Form(2))));
+        let later = br#"{"form": 3, "whatever": true}"#;
+        assert!(matches!(Record::parse(later), Err(RecordError::Form(3))));
         assert!(Record::parse(b"{}").is_err() && Record::parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_record_of_the_first_form_is_of_no_object() {
+        let record = Record::new(
+            terms("a"),
+            Beginning::default(),
+            None,
+            Timestamp::UNIX_EPOCH,
+        );
+        let mut first: serde_json::Value =
+            serde_json::from_slice(&record.to_bytes().unwrap()).unwrap();
+        first["form"] = 1.into();
+        assert!(first.as_object_mut().unwrap().remove("object").is_some());
+        let back = Record::parse(first.to_string().as_bytes()).unwrap();
+        assert_eq!((back.object, back.id), (None, record.id));
     }
 }

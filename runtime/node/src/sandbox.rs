@@ -4,7 +4,7 @@
 mod counters;
 mod folders;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 use counters::Counters;
 pub(crate) use folders::grants;
 
-use crate::feed::Feed;
+use crate::feed::{Change, Feed};
 use crate::life::{Phase, Refusal, Request};
 use crate::metrics::Snapshot;
-use crate::node::SpecError;
+use crate::node::{SpecError, interrupted};
 use crate::observe::Observer;
 use crate::record::Record;
 use crate::store::{Home, Store, StoreError};
@@ -66,6 +66,8 @@ pub(crate) struct Sandbox {
     pub(crate) counters: Counters,
     /// Programs that outlive the call that started them.
     pub(crate) residents: Arc<AtomicU64>,
+    /// Whether its folders held anything when that was last told.
+    told_files: AtomicBool,
 }
 
 struct Life {
@@ -139,6 +141,7 @@ impl Sandbox {
             surface: State::default(),
             counters: Counters::default(),
             residents: Arc::default(),
+            told_files: AtomicBool::default(),
         }
     }
 
@@ -192,6 +195,17 @@ impl Sandbox {
 
     pub(crate) fn record(&self) -> Record {
         self.life().record.clone()
+    }
+
+    /// Looks at its record; `None` once it is gone.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Record) -> T) -> Option<T> {
+        let life = self.life();
+        (life.phase != Phase::Gone).then(|| look(&life.record))
+    }
+
+    /// Why it takes no calls whatever is asked of it, if that is so.
+    pub(crate) fn barred(&self) -> Option<String> {
+        self.barred.as_ref().map(ToString::to_string)
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -253,25 +267,48 @@ impl Sandbox {
 
     /// Suspends it: what runs in it ends.
     pub(crate) async fn suspend(&self) -> Result<(), LifeError> {
-        self.turn(Request::Suspend, SandboxEventKind::Suspended)?;
-        self.surface.end_all();
-        self.surface.end_uploads();
-        self.close().await;
+        self.turn(Request::Suspend, SandboxEventKind::Suspended, None)?;
+        self.end().await;
         Ok(())
     }
 
     /// Takes calls again.
     pub(crate) fn resume(&self) -> Result<(), LifeError> {
-        self.turn(Request::Resume, SandboxEventKind::Resumed)
+        self.turn(Request::Resume, SandboxEventKind::Resumed, None)
+    }
+
+    /// Is, or is not, suspended, as its object has it at a generation.
+    pub(crate) async fn follow(
+        self: &Arc<Self>,
+        generation: i64,
+        suspended: bool,
+    ) -> Result<(), LifeError> {
+        let (request, kind) = if suspended {
+            (Request::Suspend, SandboxEventKind::Suspended)
+        } else {
+            (Request::Resume, SandboxEventKind::Resumed)
+        };
+        let this = Arc::clone(self);
+        let turn = move || this.turn(request, kind, Some(generation));
+        let turned = tokio::task::spawn_blocking(turn).await;
+        turned.map_err(|_| interrupted())??;
+        if suspended {
+            self.end().await;
+        }
+        Ok(())
     }
 
     /// Marks it gone, and ends what runs in it.
     pub(crate) async fn go(&self) -> Result<(), LifeError> {
-        self.turn(Request::Delete, SandboxEventKind::Deleted)?;
+        self.turn(Request::Delete, SandboxEventKind::Deleted, None)?;
+        self.end().await;
+        Ok(())
+    }
+
+    async fn end(&self) {
         self.surface.end_all();
         self.surface.end_uploads();
         self.close().await;
-        Ok(())
     }
 
     /// Ends what runs in it, as its node goes down.
@@ -281,16 +318,24 @@ impl Sandbox {
         self.close().await;
     }
 
-    /// Moves on in life; what is to outlive the node is on disk before it is
-    /// true here.
-    fn turn(&self, request: Request, kind: SandboxEventKind) -> Result<(), LifeError> {
+    /// Moves on in life, to a generation of its object where there is one;
+    /// what is to outlive the node is on disk before it is true here.
+    fn turn(
+        &self,
+        request: Request,
+        kind: SandboxEventKind,
+        generation: Option<i64>,
+    ) -> Result<(), LifeError> {
         let mut life = self.life();
         let before = life.phase;
         let phase = self.after(before, request)?;
-        let suspended = phase == Phase::Suspended;
-        if suspended != life.record.suspended && phase != Phase::Gone {
-            let mut record = life.record.clone();
-            record.suspended = suspended;
+        let mut record = life.record.clone();
+        record.suspended = phase == Phase::Suspended;
+        if let (Some(object), Some(generation)) = (&mut record.object, generation) {
+            object.generation = generation;
+        }
+        let changed = record != life.record && phase != Phase::Gone;
+        if changed {
             self.home.keep(&record)?;
             life.record = record;
         }
@@ -302,6 +347,9 @@ impl Sandbox {
         drop(life);
         if before != phase {
             self.shared.feed.tell(&self.id, kind, None);
+        }
+        if changed {
+            self.shared.feed.changed(Change::Session(self.id.clone()));
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::header::LOCATION;
-use http::{Request, Response, StatusCode, Uri};
+use http::header::{CONNECTION, LOCATION};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use mote_api::SandboxId;
 use mote_surface::listen::{self, Connection, ListenLimits};
@@ -35,6 +35,8 @@ pub struct Server(Arc<Inner>);
 
 struct Inner {
     node: Node,
+    /// Whether sandboxes' own addresses are open to whoever reaches them.
+    open: bool,
     own: Router,
     grpc: Router,
     rest: Router,
@@ -53,7 +55,18 @@ enum Door {
 impl Server {
     /// A server for this node's sandboxes.
     pub fn new(node: Node) -> Self {
+        Self::with(node, false)
+    }
+
+    /// A server for sandboxes that are called as pods are: whoever reaches one
+    /// of their addresses may.
+    pub fn like_pods(node: Node) -> Self {
+        Self::with(node, true)
+    }
+
+    fn with(node: Node, open: bool) -> Self {
         Self(Arc::new(Inner {
+            open,
             own: api::router(node.clone()),
             grpc: mote_surface::process::service::<Spoken>(),
             rest: mote_surface::rest::router::<Spoken>(),
@@ -104,16 +117,16 @@ impl Server {
         };
         let metrics = &self.0.node.0.shared.observer.metrics;
         let whither = self.whither(door, &request, connection);
+        if let (true, Door::Sandbox(surface), Err(_)) = (self.0.open, door, &whither) {
+            let peer = connection.peer.ip().to_string();
+            self.refuse(&peer, None, surface, metrics::Refused::NoSandbox);
+            return misdirected();
+        }
         let surface = match &whither {
             Ok(Route::Sandbox(_, surface, _)) => *surface,
             Ok(Route::Node) | Err(_) => Surface::Api,
         };
-        let who = match auth::who(
-            self.0.node.0.config.token.as_ref(),
-            request.headers(),
-            request.uri(),
-            connection,
-        ) {
+        let who = match self.who(door, &request, connection) {
             Ok(who) => who,
             Err((reason, text)) => {
                 let peer = connection.peer.ip().to_string();
@@ -157,6 +170,20 @@ impl Server {
         }
         metrics.answered(surface, response.status());
         response
+    }
+
+    /// Who makes a request, if that is somebody who may.
+    fn who(
+        &self,
+        door: Door,
+        request: &Request<Incoming>,
+        connection: Connection,
+    ) -> Result<String, (metrics::Refused, &'static str)> {
+        if self.0.open && door != Door::Node {
+            return Ok(connection.peer.ip().to_string());
+        }
+        let token = self.0.node.0.config.token.as_ref();
+        auth::who(token, request.headers(), request.uri(), connection)
     }
 
     fn whither(
@@ -295,6 +322,13 @@ fn below(prefix: &str, mut response: Response<Body>) -> Response<Body> {
         *to = whole;
     }
     response
+}
+
+/// To who called an address that is no sandbox's: there is nothing more to say
+/// on this connection.
+fn misdirected() -> Response<Body> {
+    let close = [(CONNECTION, HeaderValue::from_static("close"))];
+    (StatusCode::MISDIRECTED_REQUEST, close).into_response()
 }
 
 fn denied(surface: Surface, reason: metrics::Refused, text: &str) -> Response<Body> {

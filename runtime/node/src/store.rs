@@ -294,7 +294,7 @@ fn sync(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Terms;
+    use crate::record::{Beginning, Terms};
     use jiff::Timestamp;
     use mote_api::Limits;
 
@@ -309,7 +309,7 @@ mod tests {
             idle_timeout_seconds: None,
             ttl_seconds: None,
         };
-        Record::new(terms, None, Timestamp::UNIX_EPOCH)
+        Record::new(terms, Beginning::default(), None, Timestamp::UNIX_EPOCH)
     }
 
     #[test]

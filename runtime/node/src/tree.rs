@@ -39,6 +39,14 @@ pub(crate) fn count(root: &Path) -> io::Result<DiskUse> {
     Ok(held)
 }
 
+/// Whether a tree holds nothing.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn is_empty(root: &Path) -> io::Result<bool> {
+    Ok(std::fs::read_dir(root)?.next().is_none())
+}
+
 /// In `linked` are the files with more names than one that were counted.
 fn count_below(
     dir: &OwnedFd,

@@ -102,7 +102,9 @@ impl From<CreateError> for Refusal {
     fn from(error: CreateError) -> Self {
         let message = error.to_string();
         match error {
-            CreateError::Spec(SpecError::Invalid(_)) => Self::invalid(message),
+            CreateError::Spec(SpecError::Invalid(_) | SpecError::Image(_)) => {
+                Self::invalid(message)
+            }
             CreateError::Spec(SpecError::Forbidden(_)) => {
                 Self::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message)
             }

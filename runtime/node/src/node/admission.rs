@@ -11,7 +11,7 @@ use crate::record::{Record, Terms};
 use crate::sandbox;
 
 /// The images there are. Each holds all of the userland.
-const IMAGES: [&str; 1] = ["mote.dev/base"];
+pub(super) const IMAGES: [&str; 1] = ["mote.dev/base"];
 /// Most labels, and bytes of all of them, one sandbox may have: as much as
 /// Kubernetes lets an object's annotations have, divided among many.
 const MAX_LABELS: usize = 64;
@@ -34,6 +34,9 @@ pub(crate) enum SpecError {
     /// It makes sense, and is not allowed here.
     #[error("{0}")]
     Forbidden(String),
+    /// It names an image that is not here.
+    #[error("there is no image {0:?}; there is {all}", all = IMAGES.join(", "))]
+    Image(String),
 }
 
 /// What sandboxes of this node may be.
@@ -67,10 +70,7 @@ impl Admission {
         } = spec;
         let image = image.unwrap_or_else(|| IMAGES[0].to_owned());
         if !IMAGES.contains(&image.as_str()) {
-            return Err(SpecError::Invalid(format!(
-                "there is no image {image:?}; there is {}",
-                IMAGES.join(", ")
-            )));
+            return Err(SpecError::Image(image));
         }
         for grant in &mut grants {
             self.check_grant(grant)?;

@@ -11,8 +11,9 @@ use mote_surface::{Caller, Unavailable};
 use super::{FORK_WAIT, Node, SpecError, admission, interrupted};
 use crate::audit::Action;
 use crate::backend::writing;
+use crate::feed::Change;
 use crate::life::Request;
-use crate::record::Record;
+use crate::record::{Beginning, Record, Terms};
 use crate::sandbox::{LifeError, Sandbox};
 use crate::store::{Home, StoreError};
 
@@ -56,7 +57,10 @@ impl Node {
         caller: &Caller,
     ) -> Result<Told, CreateError> {
         let (node, caller) = (self.clone(), caller.clone());
-        let make = async move { node.make(spec, None, &caller).await };
+        let make = async move {
+            let terms = node.terms(spec)?;
+            node.make(terms, Beginning::default(), None, &caller).await
+        };
         tokio::spawn(make).await.map_err(|_| interrupted())?
     }
 
@@ -79,23 +83,38 @@ impl Node {
         }
         let (node, from, caller) = (self.clone(), Arc::clone(from), caller.clone());
         let make = async move {
-            let made = node.make(spec, Some(&from), &caller).await;
+            let terms = node.terms(spec)?;
+            let made = node.make(terms, Beginning::default(), Some(&from), &caller);
+            let made = made.await;
             drop(gate);
             made
         };
         tokio::spawn(make).await.map_err(|_| interrupted())?
     }
 
-    async fn make(
+    /// The terms on which a sandbox may be made here.
+    ///
+    /// # Errors
+    /// It is not as it can be here.
+    pub(crate) fn terms(&self, spec: SandboxSpec) -> Result<Terms, SpecError> {
+        self.0.admission.check(spec)
+    }
+
+    /// Makes a sandbox on these terms. Unlike [`Node::create`], it is given up
+    /// half way if whoever asked has gone.
+    ///
+    /// # Errors
+    /// There is one, there is no room, or the disk fails.
+    pub(crate) async fn make(
         &self,
-        spec: SandboxSpec,
+        terms: Terms,
+        beginning: Beginning,
         from: Option<&Arc<Sandbox>>,
         caller: &Caller,
     ) -> Result<Told, CreateError> {
-        let terms = self.0.admission.check(spec)?;
         let id = terms.id.clone();
         let reserved = self.reserve(&id)?;
-        let record = Record::new(terms, reserved.address, Timestamp::now());
+        let record = Record::new(terms, beginning, reserved.address, Timestamp::now());
         let told = self.place(record, from, reserved).await?;
         let action = if from.is_some() {
             Action::Fork
@@ -107,6 +126,7 @@ impl Node {
             .shared
             .feed
             .tell(&id, SandboxEventKind::Created, None);
+        self.0.shared.feed.changed(Change::Session(id));
         Ok(told)
     }
 

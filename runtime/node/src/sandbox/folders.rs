@@ -1,8 +1,9 @@
 //! A sandbox's folders: opened for a session, counted, and accounted for.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -11,6 +12,7 @@ use mote_host::{Disk, DiskUse, Session};
 use mote_surface::{Files, StartError, Unavailable, Unlimited};
 
 use super::{SESSION_DEADLINE, Sandbox};
+use crate::feed::Change;
 use crate::life::Phase;
 use crate::tree;
 
@@ -44,6 +46,35 @@ impl Sandbox {
         self.sweep();
         let counted = Disk::new(&self.limits(), self.count());
         self.life().disk.get_or_insert(counted).clone()
+    }
+
+    /// Whether its folders hold anything.
+    pub(crate) fn has_files(&self) -> bool {
+        let counted = self.counted();
+        let looked = || {
+            let folders = [self.home.workspace(), self.home.tmp()];
+            // One that cannot be read may hold something.
+            let holds = |folder: &PathBuf| !tree::is_empty(folder).unwrap_or(false);
+            folders.iter().any(holds)
+        };
+        let has = counted.map_or_else(looked, |held| held.entries > 0);
+        self.told_files.store(has, Relaxed);
+        has
+    }
+
+    /// Tells of it if its folders have got their first file, or lost the last.
+    pub(crate) fn tell_files(&self) {
+        let Some(held) = self.counted() else {
+            return;
+        };
+        if self.told_files.swap(held.entries > 0, Relaxed) != (held.entries > 0) {
+            self.shared.feed.changed(Change::Session(self.id.clone()));
+        }
+    }
+
+    /// What its folders hold, if that was counted.
+    fn counted(&self) -> Option<DiskUse> {
+        self.life().disk.as_ref().map(Disk::used)
     }
 
     /// Counts its folders anew. Nobody may write meanwhile.

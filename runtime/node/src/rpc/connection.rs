@@ -1,0 +1,154 @@
+//! Connections of controllers: taken, shaken hands with, counted.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+use super::identity::Identity;
+use crate::metrics::{Connection as Counted, Metrics, Refused};
+
+/// Connections at once: each controller has one or two. More wait to be taken.
+const MAX_CONNECTIONS: usize = 64;
+/// Time in which a peer has to have shown who it is.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// How long to wait after the system had no room for a connection, rather
+/// than ask again at once: handles are freed by connections that end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Takes connections for as long as it is polled; those that may ask are sent
+/// on.
+pub(super) async fn accept(
+    listener: TcpListener,
+    identity: Identity,
+    metrics: Metrics,
+    taken: Sender<Connection>,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let identity = Arc::new(identity);
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "failed to take a connection of a controller");
+                sleep_until(Instant::now() + ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (identity, metrics, taken) = (Arc::clone(&identity), metrics.clone(), taken.clone());
+        tokio::spawn(async move {
+            let counted = metrics.connection();
+            let shaken = tokio::time::timeout(HANDSHAKE_TIME, shake(stream, &identity)).await;
+            let shaken = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            match shaken {
+                Ok(stream) => {
+                    let peer = Peer {
+                        name: identity.client(),
+                        address: peer,
+                    };
+                    let connection = Connection {
+                        stream,
+                        peer,
+                        _held: (place, counted),
+                    };
+                    // An error only says that the node goes down.
+                    let _ = taken.send(connection).await;
+                }
+                Err(error) => {
+                    metrics.refused(Refused::Unauthorized);
+                    tracing::info!(%peer, %error, "a connection was refused, for it did not show that it is a controller's");
+                }
+            }
+        });
+    }
+}
+
+async fn shake(stream: TcpStream, identity: &Arc<Identity>) -> io::Result<TlsStream<TcpStream>> {
+    // Small answers would wait for the client's acknowledgement.
+    stream.set_nodelay(true)?;
+    let config = identity.current().await;
+    TlsAcceptor::from(config).accept(stream).await
+}
+
+/// A connection of a controller.
+pub(super) struct Connection {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+    _held: (OwnedSemaphorePermit, Counted),
+}
+
+/// Who is at the other end; in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    name: Arc<str>,
+    address: SocketAddr,
+}
+
+impl Peer {
+    /// As the audit log has it.
+    pub(super) fn who(&self) -> String {
+        format!("{}@{}", self.name, self.address.ip())
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

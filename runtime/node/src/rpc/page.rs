@@ -1,0 +1,36 @@
+//! `/metrics`, `/healthz` and `/readyz`.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{StatusCode, header};
+
+use super::Rpc;
+use crate::metrics;
+
+pub(super) fn router(rpc: Rpc) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics_page))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readiness))
+        .with_state(rpc)
+}
+
+async fn metrics_page(State(rpc): State<Rpc>) -> Response {
+    let node = &rpc.0.node;
+    let page = node.0.shared.observer.metrics.render(&node.snapshot());
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response()
+}
+
+/// Whether sessions that come are taken, and answer at once.
+async fn readiness(State(rpc): State<Rpc>) -> (StatusCode, &'static str) {
+    if rpc.0.draining.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "the node host goes down\n")
+    } else if rpc.0.node.compiled_images().is_empty() {
+        let text = "the programs of sandboxes are being compiled\n";
+        (StatusCode::SERVICE_UNAVAILABLE, text)
+    } else {
+        (StatusCode::OK, "ok\n")
+    }
+}

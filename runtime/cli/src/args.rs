@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::client::Verb;
 use crate::failure::Failure;
+use crate::node::{FolderArgs, NodeArgs};
 use crate::report;
 use crate::serve::ServeArgs;
 
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Compile(CompileArgs),
     /// Keep sandboxes and let agents talk to them over HTTP and gRPC
     Serve(Box<ServeArgs>),
+    /// Keep the sandboxes of a node of a Kubernetes cluster
+    Node(Box<NodeArgs>),
     #[command(flatten)]
     Client(Verb),
     /// Print a completion script for a shell
@@ -80,6 +83,9 @@ pub(crate) enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Make the folder of a node host, and give it to a user
+    #[command(hide = true)]
+    NodeFolder(FolderArgs),
     /// The compiler process: a source on stdin, the answer on stdout
     #[command(hide = true)]
     CompileStdin {

@@ -14,6 +14,7 @@ mod grants;
 mod inspect;
 mod json;
 mod log;
+mod node;
 mod paths;
 mod report;
 mod run;
@@ -45,6 +46,8 @@ fn dispatch(Args { places, command }: Args) -> Result<u8, Failure> {
         Command::Inspect(args) => inspect::inspect(&args, &places),
         Command::Compile(args) => compile::compile(&args, &places),
         Command::Serve(args) => serve::serve(*args, &places),
+        Command::Node(args) => node::node(*args, &places),
+        Command::NodeFolder(args) => node::give_folder(&args),
         Command::Client(verb) => client::run(verb),
         Command::Completions { shell } => args::completions(shell),
         Command::CompileStdin { cache, memory } => compile::compile_stdin(&cache, memory),

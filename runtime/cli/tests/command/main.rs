@@ -18,6 +18,7 @@ mod flags;
 mod harness;
 mod inspect;
 mod js;
+mod node;
 mod programs;
 mod python;
 mod readme;

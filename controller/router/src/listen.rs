@@ -23,16 +23,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::proxy::{Answer, Caller, Proxy};
 use crate::traffic::Traffic;
-use crate::upstream::prepare;
+use crate::upstream::{MAX_HEAD_BYTES, STREAM_WINDOW_BYTES, prepare};
 
-/// Bytes of one request's head, and of what is read of its body at once.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Requests that one HTTP/2 connection may have open: a gateway puts those of
 /// many clients on one.
 const MAX_STREAMS: u32 = 1_024;
-/// Bytes that one HTTP/2 stream, and one connection, may have on the way.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// Bytes that one HTTP/2 connection may have on the way to us.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// How often a client is asked over HTTP/2 whether it is still there, and how
 /// long it may take to answer.
 const PING: Duration = Duration::from_secs(30);
@@ -246,6 +243,7 @@ fn server() -> auto::Builder<Streams> {
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(STREAM_WINDOW_BYTES as usize)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     server

@@ -22,8 +22,12 @@ use idle::Idle;
 pub use shared::Lease;
 use shared::Shared;
 
-/// Bytes of one response's head, and of what is read of its body at once.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Bytes of one head, and of what is read of a body at once.
+pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Bytes that one stream of HTTP/2 may have on the way to us, and as many from
+/// us: with both of its sides, a request holds half a mebibyte at most. At the
+/// half millisecond that a cluster's network takes, that is 250 MB a second.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// How often connections that nobody needs any more are looked for. A fraction
 /// of the time after which they are not needed.
 const SWEEP: Duration = Duration::from_secs(2);

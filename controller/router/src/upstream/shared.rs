@@ -12,8 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::MAX_HEAD_BYTES;
 use super::dial::{DIAL_TIME, DialError, dial};
+use super::{MAX_HEAD_BYTES, STREAM_WINDOW_BYTES};
 use crate::relay::Relay;
 use crate::resolve::Place;
 
@@ -26,9 +26,8 @@ const MAX_PER_PLACE: usize = 8;
 /// How often a server is asked whether it is still there, while requests run,
 /// and how long it may take to answer.
 const PING: Duration = Duration::from_secs(30);
-/// Bytes that one request, and one connection, may have on the way.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// Bytes that one connection may have on the way to us.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
 #[derive(Debug)]
 struct Connection {
@@ -121,6 +120,7 @@ async fn open(place: &Place, loopback: bool) -> Result<Lease, DialError> {
         .max_header_list_size(MAX_HEAD_BYTES as u32)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(STREAM_WINDOW_BYTES as usize)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .handshake(TokioIo::new(stream))

@@ -35,6 +35,11 @@ use super::{Condition, Time, tolerant};
         json_path = ".status.conditions[?(@.type=='Ready')].reason"
     ),
     printcolumn(
+        name = "Tier",
+        type_ = "string",
+        json_path = ".metadata.annotations.mote\\.dev/tier"
+    ),
+    printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"

@@ -56,7 +56,8 @@ impl Kind {
             let grpc = request.method() == Method::POST && is_grpc(request.headers());
             return if grpc { Self::Grpc } else { Self::Plain };
         }
-        upgrade(request.headers()).map_or(Self::Plain, Self::Upgrade)
+        let protocol = upgrade(request.headers()).filter(|_| request.version() == Version::HTTP_11);
+        protocol.map_or(Self::Plain, Self::Upgrade)
     }
 
     /// What the request goes out as. Only of gRPC it is sure that the other

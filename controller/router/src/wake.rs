@@ -161,18 +161,23 @@ async fn resume(api: Api<Sandbox>, seen: Arc<Entry>) -> Result<(), Why> {
         match api.patch(&seen.name, &params, &Patch::Merge(patch)).await {
             Ok(_) => return Ok(()),
             Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(unwritten(&seen, &error)),
         }
-        let now = api
-            .get(&seen.name)
-            .await
-            .map_err(|error| error.to_string())?;
+        let now = api.get(&seen.name).await;
+        let now = now.map_err(|error| unwritten(&seen, &error))?;
         match still_to_wake(&now, &seen.uid)? {
             Some(newer) => version = newer,
             None => return Ok(()),
         }
     }
     Err("it changes too often".to_owned())
+}
+
+/// What the API server said is for us to read; whoever asked learns the outcome.
+fn unwritten(seen: &Entry, error: &kube::Error) -> Why {
+    let (sandbox, namespace) = (&seen.name, &seen.namespace);
+    tracing::error!(%sandbox, %namespace, %error, "failed to set a sandbox running");
+    "its operatingMode could not be set; the router's log says why".to_owned()
 }
 
 /// The version to write upon; `None` if it runs already.

@@ -45,8 +45,7 @@ impl Proxy {
                 None => "unknown",
             };
             let Some(wait) = waits.next() else {
-                let (sandbox, namespace) = (&target.id, &target.namespace);
-                tracing::info!(sandbox, namespace, reason, "a sandbox could not be reached");
+                unreached(target, reason, place.is_some());
                 flight.failed(reason);
                 return Err(Refusal::Unreachable(target.id.clone()));
             };
@@ -104,6 +103,16 @@ impl Proxy {
         };
         let _ = timeout(wait, moved).await;
         tracing::trace!(?place, "trying again");
+    }
+}
+
+/// Of a sandbox that is known, it is news; names that nobody has are endless.
+fn unreached(target: &Target, reason: &str, known: bool) {
+    let (sandbox, namespace) = (&target.id, &target.namespace);
+    if known {
+        tracing::info!(sandbox, namespace, reason, "a sandbox could not be reached");
+    } else {
+        tracing::debug!(sandbox, namespace, reason, "no such sandbox has an address");
     }
 }
 

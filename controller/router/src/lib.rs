@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authorize;
+pub mod crowd;
 pub mod directory;
 pub mod headers;
 pub mod listen;

@@ -14,8 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tokio::sync::OwnedSemaphorePermit;
 
+use crate::crowd::Place;
 use crate::directory::Directory;
 
 /// In seconds. From 5 ms on they are those of dashboards that are there; the
@@ -194,13 +194,13 @@ pub struct Flight {
     method: &'static str,
     code: u16,
     namespace: Option<Arc<str>>,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     measured: bool,
 }
 
 impl Flight {
     /// It has one of the places that there are.
-    pub fn admitted(&mut self, place: OwnedSemaphorePermit) {
+    pub fn admitted(&mut self, place: Place) {
         self.place = Some(place);
     }
 
@@ -248,7 +248,8 @@ impl Flight {
         self.metrics.durations.get_or_create(&labels).observe(took);
     }
 
-    fn namespace(&self) -> Arc<str> {
+    /// The namespace of its sandbox, or what stands for those that have none.
+    pub fn namespace(&self) -> Arc<str> {
         self.namespace
             .clone()
             .unwrap_or_else(|| NO_NAMESPACE.into())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::crowd::Most;
 use crate::listen::Limits;
 use crate::proxy::{Retries, Settings};
 
@@ -45,6 +46,9 @@ pub struct Options {
     /// Requests at once; more are refused with 503.
     #[arg(long, default_value_t = 4_096, value_parser = at_once())]
     pub max_in_flight: u32,
+    /// Requests at once for the sandboxes of one namespace.
+    #[arg(long, default_value_t = 3_072, value_parser = at_once())]
+    pub max_in_flight_per_namespace: u32,
     /// Connections of clients at once; more wait.
     #[arg(long, default_value_t = 8_192, value_parser = at_once())]
     pub max_connections: u32,
@@ -120,7 +124,10 @@ impl Options {
                 first: self.upstream_retry_initial_delay,
                 longest: self.upstream_retry_max_delay,
             },
-            in_flight: self.max_in_flight as usize,
+            most: Most {
+                all: self.max_in_flight as usize,
+                one: self.max_in_flight_per_namespace as usize,
+            },
             loopback: self.allow_loopback_pod_ip,
         }
     }
@@ -153,7 +160,8 @@ mod tests {
             settings.response_header_timeout,
             known.response_header_timeout
         );
-        assert_eq!(settings.in_flight, known.in_flight);
+        assert_eq!(settings.most.all, known.most.all);
+        assert_eq!(settings.most.one, known.most.one);
         assert_eq!(options.limits().connections, Limits::default().connections);
         assert_eq!(options.http_bind_address, ":8080");
         assert!(options.cache_enabled && !settings.loopback);

@@ -1,8 +1,8 @@
 //! What becomes of one request.
 //!
 //! ```text
-//!  request ─ gate ─ place ─ target ─► route ─► connection ─► response
-//!             401    503     400       │  ▲       │ 502        │ 502, 504
+//!  request ─ gate ─ target ─ place ─► route ─► connection ─► response
+//!             401    400      503      │  ▲       │ 502        │ 502, 504
 //!                                   wake  └───────┘            ▼
 //!                                    503    again        relay or tunnel
 //! ```
@@ -20,11 +20,11 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authorize::Gate;
+use crate::crowd::{Crowd, Most};
 use crate::directory::Directory;
 use crate::headers::{self, Kind};
 use crate::metrics::{Flight, Metrics};
@@ -51,7 +51,7 @@ pub struct Settings {
     /// Connections that are tried again, and how long apart.
     pub retries: Retries,
     /// Requests at once.
-    pub in_flight: usize,
+    pub most: Most,
     /// Whether a sandbox may be at an address of this machine's own.
     pub loopback: bool,
 }
@@ -88,7 +88,10 @@ impl Default for Settings {
                 first: Duration::from_millis(200),
                 longest: Duration::from_millis(800),
             },
-            in_flight: 4_096,
+            most: Most {
+                all: 4_096,
+                one: 3_072,
+            },
             loopback: false,
         }
     }
@@ -110,7 +113,7 @@ pub struct Proxy {
     cluster: Option<Cluster>,
     gate: Gate,
     upstreams: Arc<Upstreams>,
-    places: Arc<Semaphore>,
+    crowd: Crowd,
     metrics: Metrics,
     tunnels: TaskTracker,
     /// Ends the tunnels.
@@ -136,7 +139,7 @@ impl Proxy {
     ) -> Arc<Self> {
         Arc::new(Self {
             upstreams: Upstreams::new(settings.loopback),
-            places: Arc::new(Semaphore::new(settings.in_flight)),
+            crowd: Crowd::new(settings.most),
             settings,
             cluster,
             gate,
@@ -191,13 +194,12 @@ impl Proxy {
         if request.method() == Method::CONNECT {
             return Err(Refusal::Unsupported("CONNECT"));
         }
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        flight.admitted(place.map_err(|_| Refusal::Full(self.settings.in_flight))?);
         let grpc = *kind == Kind::Grpc;
         let target = Target::parse(request.headers(), grpc, self.settings.loopback)?;
         if self.knows(&target.namespace) {
             flight.is_for(&target.namespace);
         }
+        flight.admitted(self.crowd.enter(&flight.namespace())?);
         let clock = Clock::start(&self.settings, kind, request.headers(), target.patience);
         let (mut head, body) = request.into_parts();
         headers::outbound(&mut head, kind, peer);

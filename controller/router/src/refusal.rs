@@ -22,6 +22,11 @@ pub enum Refusal {
     /// As many requests run as may.
     #[error("The router handles {0} requests, as many as it may. Try again later.")]
     Full(usize),
+    /// As many requests run for one namespace as may.
+    #[error(
+        "The router handles {0} requests for this namespace, as many as it may. Try again later."
+    )]
+    Crowded(usize),
     /// The sandbox stands still and nothing permits to wake it.
     #[error(
         "Sandbox {0} is suspended. Set its spec.operatingMode to Running, or annotate it \
@@ -69,7 +74,9 @@ impl Refusal {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, grpc::INVALID_ARGUMENT),
             Self::Unsupported(_) => (StatusCode::METHOD_NOT_ALLOWED, grpc::INVALID_ARGUMENT),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, grpc::UNAUTHENTICATED),
-            Self::Full(_) => (StatusCode::SERVICE_UNAVAILABLE, grpc::RESOURCE_EXHAUSTED),
+            Self::Full(_) | Self::Crowded(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, grpc::RESOURCE_EXHAUSTED)
+            }
             Self::Suspended(_) => (StatusCode::SERVICE_UNAVAILABLE, grpc::FAILED_PRECONDITION),
             Self::NotWoken { .. } => (StatusCode::SERVICE_UNAVAILABLE, grpc::UNAVAILABLE),
             Self::Unreachable(_) | Self::Broken(_) => (StatusCode::BAD_GATEWAY, grpc::UNAVAILABLE),
@@ -99,7 +106,7 @@ impl Refusal {
                 let bearer = HeaderValue::from_static("Bearer");
                 headers.insert(header::WWW_AUTHENTICATE, bearer);
             }
-            Self::Full(_) => {
+            Self::Full(_) | Self::Crowded(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

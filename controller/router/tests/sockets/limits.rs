@@ -34,7 +34,7 @@ async fn endless() -> Sandbox {
 async fn beyond_so_many_requests_more_are_refused_until_one_ends() {
     let sandbox = endless().await;
     let mut plan = Plan::default();
-    plan.settings.in_flight = 1;
+    plan.settings.most.all = 1;
     let world = World::planned(plan, [sandbox.entry("s")]).await;
     let mut client = world.http1().await;
     let request = to(&sandbox, "s").body(empty()).unwrap();

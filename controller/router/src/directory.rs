@@ -20,15 +20,20 @@ pub struct Directory {
 #[derive(Debug, Default)]
 struct Index {
     /// By namespace, then by name.
-    names: HashMap<Box<str>, HashMap<Box<str>, Arc<Entry>>>,
-    uids: HashMap<Box<str>, Arc<Entry>>,
+    names: HashMap<Arc<str>, HashMap<Arc<str>, Arc<Entry>>>,
+    uids: HashMap<Arc<str>, Arc<Entry>>,
     /// Pods in the network of their node share its address.
     addresses: HashMap<IpAddr, Vec<Arc<Entry>>>,
 }
 
 impl Index {
-    fn insert(&mut self, entry: Arc<Entry>) {
+    fn insert(&mut self, mut entry: Entry) {
+        if let Some((namespace, _)) = self.names.get_key_value(&entry.namespace) {
+            // The same text for all, not one each.
+            entry.namespace = Arc::clone(namespace);
+        }
         self.remove(&entry.namespace, &entry.name);
+        let entry = Arc::new(entry);
         for address in &entry.addresses {
             let sharing = self.addresses.entry(*address).or_default();
             sharing.push(Arc::clone(&entry));
@@ -73,7 +78,7 @@ impl Default for Directory {
 impl Directory {
     /// A sandbox is new, or is now like this.
     pub fn set(&self, entry: Entry) {
-        self.change(|index| index.insert(Arc::new(entry)));
+        self.change(|index| index.insert(entry));
     }
 
     /// A sandbox is gone.
@@ -85,7 +90,7 @@ impl Directory {
     pub fn replace(&self, entries: Vec<Entry>) {
         let mut index = Index::default();
         for entry in entries {
-            index.insert(Arc::new(entry));
+            index.insert(entry);
         }
         self.change(|old| *old = index);
         self.filled.send_replace(true);
@@ -106,9 +111,9 @@ impl Directory {
         self.len() == 0
     }
 
-    /// Whether there is a sandbox in the namespace.
-    pub fn knows(&self, namespace: &str) -> bool {
-        self.read(|index| index.names.contains_key(namespace))
+    /// The namespace, if there is a sandbox in it.
+    pub fn namespace(&self, name: &str) -> Option<Arc<str>> {
+        self.read(|index| Some(Arc::clone(index.names.get_key_value(name)?.0)))
     }
 
     /// The sandbox of a name.
@@ -203,7 +208,7 @@ pub(crate) mod tests {
         );
         assert_eq!(directory.len(), 1);
         directory.remove("n", "s");
-        assert!(directory.is_empty() && !directory.knows("n"));
+        assert!(directory.is_empty() && directory.namespace("n").is_none());
         assert_eq!(
             uid(directory.ready_at("n", "10.0.0.2".parse().unwrap())),
             None

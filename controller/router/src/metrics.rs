@@ -205,8 +205,8 @@ impl Flight {
     }
 
     /// It is for a sandbox of this namespace, which has one.
-    pub fn is_for(&mut self, namespace: &str) {
-        self.namespace = Some(namespace.into());
+    pub fn is_for(&mut self, namespace: Arc<str>) {
+        self.namespace = Some(namespace);
     }
 
     /// It is answered with this status.
@@ -313,7 +313,7 @@ mod tests {
         let metrics = Metrics::register(&mut registry);
         let mut flight = metrics.flight(&Method::GET);
         assert!(page(&registry).contains("sandbox_router_inflight_requests 1\n"));
-        flight.is_for("n");
+        flight.is_for("n".into());
         flight.answered(StatusCode::OK);
         flight.measure();
         drop(flight);

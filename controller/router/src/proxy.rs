@@ -196,8 +196,8 @@ impl Proxy {
         }
         let grpc = *kind == Kind::Grpc;
         let target = Target::parse(request.headers(), grpc, self.settings.loopback)?;
-        if self.knows(&target.namespace) {
-            flight.is_for(&target.namespace);
+        if let Some(namespace) = self.namespace(&target.namespace) {
+            flight.is_for(namespace);
         }
         flight.admitted(self.crowd.enter(&flight.namespace())?);
         let clock = Clock::start(&self.settings, kind, request.headers(), target.patience);
@@ -249,9 +249,8 @@ impl Proxy {
         }
     }
 
-    fn knows(&self, namespace: &str) -> bool {
-        let cluster = self.cluster.as_ref();
-        cluster.is_some_and(|cluster| cluster.directory.knows(namespace))
+    fn namespace(&self, name: &str) -> Option<Arc<str>> {
+        self.cluster.as_ref()?.directory.namespace(name)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use kube::core::{NamespaceResourceScope, ObjectMeta};
 use kube::{Resource, ResourceExt};
@@ -86,15 +87,15 @@ impl Resource for Sandbox {
     }
 }
 
-/// What is kept of a sandbox: less than half a kilobyte.
+/// What is kept of a sandbox: half a kilobyte, with the ways to find it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// The UID of its object.
-    pub uid: Box<str>,
+    pub uid: Arc<str>,
     /// Its namespace.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// Its name.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// The version of the object that this was read from.
     pub version: Box<str>,
     /// Where it answers, IPv4 first.

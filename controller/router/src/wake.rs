@@ -48,7 +48,7 @@ pub struct Wakes {
     directory: Directory,
     metrics: Metrics,
     /// By UID.
-    waking: Arc<Mutex<HashMap<Box<str>, Waking>>>,
+    waking: Arc<Mutex<HashMap<Arc<str>, Waking>>>,
     places: Arc<Semaphore>,
 }
 
@@ -151,7 +151,7 @@ async fn resume(api: Api<Sandbox>, seen: Arc<Entry>) -> Result<(), Why> {
     let mut version = seen.version.to_string();
     for _ in 0..MAX_WRITES {
         let patch = json!({
-            "metadata": { "uid": seen.uid, "resourceVersion": version },
+            "metadata": { "uid": &*seen.uid, "resourceVersion": version },
             "spec": { "operatingMode": "Running" },
         });
         let params = PatchParams {

@@ -26,4 +26,4 @@ pub use manifest::{busybox, claim, patience, pool, sandbox, session, template};
 pub use metrics::Scrape;
 pub use proxy::{Fault, Faults, FaultyApi};
 pub use rows::{Row, table};
-pub use story::Story;
+pub use story::{Kind, Story};

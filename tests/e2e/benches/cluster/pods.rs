@@ -1,23 +1,15 @@
-//! What the controller in the cluster takes and costs, whoever made it:
-//! everything is measured through the API server and the controller's own
-//! `/metrics` (`process_*` are standard names), so that the same run against
-//! another controller's image gives a table to compare.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test target is a crate of its own, and may stop at what it did not expect"
-)]
+//! Sandboxes that are pods.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams};
 use mote_controller::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
-use mote_e2e::{Row, Scrape, Story, claim, patience, pool, sandbox, table, template};
+use mote_e2e::{Row, Story, claim, patience, pool, sandbox, template};
 use serde_json::json;
+
+use crate::costs::costs;
+use crate::wait::{all_ready, ready};
 
 const COLD: usize = 10;
 const WARM: usize = 30;
@@ -27,28 +19,24 @@ const OBJECTS: usize = 1000;
 /// Requests of this program that are on their way at once.
 const HANDS: usize = 50;
 
-#[tokio::main]
-async fn main() {
-    // `cargo bench` hands on arguments that mean nothing here.
-    let story = Story::begin("bench").await;
-    let mut rows = vec![cold(&story).await];
-    rows.extend(warm(&story).await);
-    rows.push(at_once(&story).await);
-    rows.extend(objects(&story).await);
-    story.end().await;
-    print!("{}", table(&rows));
+/// Between claims on a full pool: a node that has just started a pod for the
+/// last one is still busy with it.
+const PACE: Duration = Duration::from_secs(2);
+
+/// All rows.
+pub(crate) async fn rows(story: &Story) -> Vec<Row> {
+    let mut rows = vec![cold(story).await];
+    rows.extend(warm(story).await);
+    rows.push(at_once(story).await);
+    rows.extend(objects(story).await);
+    rows
 }
 
 async fn cold(story: &Story) -> Row {
     let mut times = Vec::new();
     for number in 0..COLD {
         let name = format!("cold-{number}");
-        let started = Instant::now();
-        story.create::<Sandbox>(sandbox(&name, patience())).await;
-        story
-            .until_ready_is(&name, "True", "DependenciesReady")
-            .await;
-        times.push(started.elapsed());
+        times.push(ready::<Sandbox>(story, &name, sandbox(&name, patience())).await);
         story.delete::<Sandbox>(&name).await;
         story.until_gone::<Pod>(&name).await;
     }
@@ -65,13 +53,17 @@ async fn warm(story: &Story) -> Vec<Row> {
     let filled = started.elapsed();
     let (mut from_full, mut back_to_back) = (Vec::new(), Vec::new());
     let before = costs(story).await;
+    let mut pace = tokio::time::interval(PACE);
     for number in 0..WARM {
-        from_full.push(claimed(story, &format!("full-{number}")).await);
+        pace.tick().await;
+        let name = format!("full-{number}");
+        from_full.push(ready::<SandboxClaim>(story, &name, claim(&name, "p")).await);
         full(story).await;
     }
     let after = costs(story).await;
     for number in 0..WARM {
-        back_to_back.push(claimed(story, &format!("next-{number}")).await);
+        let name = format!("next-{number}");
+        back_to_back.push(ready::<SandboxClaim>(story, &name, claim(&name, "p")).await);
     }
     let claims = WARM as f64;
     vec![
@@ -81,7 +73,7 @@ async fn warm(story: &Story) -> Vec<Row> {
             "3–5 s",
         ),
         Row::times(
-            "warm claim → Ready, from a full pool",
+            "warm claim → Ready, from a full pool, one in 2 s",
             from_full,
             "31–36 ms",
         ),
@@ -101,22 +93,6 @@ async fn warm(story: &Story) -> Vec<Row> {
             "",
         ),
     ]
-}
-
-async fn claimed(story: &Story, name: &str) -> Duration {
-    let started = Instant::now();
-    story.create::<SandboxClaim>(claim(name, "p")).await;
-    story
-        .until(name, "ready", |claim: &SandboxClaim| {
-            let status = claim.status.as_ref();
-            status.is_some_and(|it| {
-                it.conditions
-                    .iter()
-                    .any(|it| it.type_ == "Ready" && it.status == "True")
-            })
-        })
-        .await;
-    started.elapsed()
 }
 
 async fn full(story: &Story) {
@@ -145,20 +121,8 @@ async fn at_once(story: &Story) -> Row {
     let names: Vec<_> = (0..AT_ONCE)
         .map(|number| format!("once-{number}"))
         .collect();
-    let started = Instant::now();
-    join_all(
-        names
-            .iter()
-            .map(|name| story.create::<Sandbox>(sandbox(name, patience()))),
-    )
-    .await;
-    join_all(
-        names
-            .iter()
-            .map(|name| story.until_ready_is(name, "True", "DependenciesReady")),
-    )
-    .await;
-    let took = started.elapsed();
+    let sandboxes = names.iter().map(|name| sandbox(name, patience()));
+    let took = all_ready::<Sandbox>(story, sandboxes.collect()).await;
     join_all(names.iter().map(|name| story.delete::<Sandbox>(name))).await;
     story
         .until_all::<Pod>("", "gone", |pods| pods.is_empty())
@@ -199,54 +163,4 @@ async fn objects(story: &Story) -> Vec<Row> {
         format!("{memory:.0} MiB"),
         "40 MiB",
     )]
-}
-
-struct Costs {
-    writes: f64,
-    cpu: f64,
-    memory: f64,
-}
-
-async fn costs(story: &Story) -> Costs {
-    let api_server = text(story, "/metrics").await;
-    let writes = ["POST", "PUT", "PATCH", "DELETE"].iter().flat_map(|verb| {
-        let api_server = &api_server;
-        ["agents.x-k8s.io", "extensions.agents.x-k8s.io"]
-            .iter()
-            .map(move |group| {
-                let (verb, group) = (format!("verb=\"{verb}\""), format!("group=\"{group}\""));
-                api_server.sum("apiserver_request_total", &[&verb, &group])
-            })
-    });
-    let writes = writes.sum();
-    let pods: Api<Pod> = Api::namespaced(story.client.clone(), "agent-sandbox-system");
-    let labels = ListParams::default().labels("app=agent-sandbox-controller");
-    let pods = pods.list(&labels).await.expect("a list").items;
-    let pod = pods
-        .first()
-        .expect("a controller in the cluster")
-        .metadata
-        .name
-        .as_deref()
-        .unwrap();
-    let path = format!("/api/v1/namespaces/agent-sandbox-system/pods/{pod}:8080/proxy/metrics");
-    let controller = text(story, &path).await;
-    Costs {
-        writes,
-        cpu: controller.sum("process_cpu_seconds_total", &[]),
-        memory: controller.sum("process_resident_memory_bytes", &[]),
-    }
-}
-
-async fn text(story: &Story, path: &str) -> Scrape {
-    let request = http::Request::get(path)
-        .body(Vec::new())
-        .expect("a request");
-    Scrape::new(
-        story
-            .client
-            .request_text(request)
-            .await
-            .expect("a page of metrics"),
-    )
 }

@@ -23,13 +23,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::proxy::{Answer, Caller, Proxy};
 use crate::traffic::Traffic;
-use crate::upstream::{MAX_HEAD_BYTES, STREAM_WINDOW_BYTES, prepare};
+use crate::upstream::{
+    CONNECTION_WINDOW_BYTES, MAX_HEAD_BYTES, MAX_STREAMS, STREAM_WINDOW_BYTES, prepare,
+};
 
-/// Requests that one HTTP/2 connection may have open: a gateway puts those of
-/// many clients on one.
-const MAX_STREAMS: u32 = 1_024;
-/// Bytes that one HTTP/2 connection may have on the way to us.
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// How often a client is asked over HTTP/2 whether it is still there, and how
 /// long it may take to answer.
 const PING: Duration = Duration::from_secs(30);

@@ -61,11 +61,13 @@ pub struct Options {
     pub authorization_token_file: Option<PathBuf>,
     /// Find sandboxes by a watch on their objects. Without it there is only DNS,
     /// nothing is woken, and every Service of the cluster can be reached.
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = true, default_missing_value = "true")]
+    #[arg(num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
     pub cache_enabled: bool,
     /// Let a sandbox be at an address of this machine's own: for one that is in
     /// the router's pod.
-    #[arg(long)]
+    #[arg(long, default_value_t = false, default_missing_value = "true")]
+    #[arg(num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
     pub allow_loopback_pod_ip: bool,
     /// How the API server is reached, unless by what the environment offers.
     #[arg(long)]
@@ -166,6 +168,15 @@ mod tests {
         assert_eq!(options.http_bind_address, ":8080");
         assert!(options.cache_enabled && !settings.loopback);
         assert_eq!(options.authorization, Authorization::AllowAll);
+    }
+
+    #[test]
+    fn switches_are_read_as_go_reads_them() {
+        assert!(!read(&["--cache-enabled=false"]).unwrap().cache_enabled);
+        assert!(read(&["--cache-enabled"]).unwrap().cache_enabled);
+        let loopback = |flag| read(&[flag]).unwrap().allow_loopback_pod_ip;
+        assert!(loopback("--allow-loopback-pod-ip") && loopback("--allow-loopback-pod-ip=true"));
+        assert!(!loopback("--allow-loopback-pod-ip=false"));
     }
 
     #[test]

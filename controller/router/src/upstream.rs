@@ -28,6 +28,13 @@ pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// us: with both of its sides, a request holds half a mebibyte at most. At the
 /// half millisecond that a cluster's network takes, that is 250 MB a second.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// Requests that one connection of HTTP/2 may have open: a gateway puts those of
+/// many clients on one.
+pub(crate) const MAX_STREAMS: u32 = 1_024;
+/// Bytes that one connection of HTTP/2 may have on the way to us: as many as its
+/// streams, so that those which stand still do not hold up the others. What is
+/// held in all is bounded by the requests that run.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = MAX_STREAMS * STREAM_WINDOW_BYTES;
 /// How often connections that nobody needs any more are looked for. A fraction
 /// of the time after which they are not needed.
 const SWEEP: Duration = Duration::from_secs(2);

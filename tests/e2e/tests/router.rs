@@ -8,7 +8,7 @@
 )]
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use futures_util::future::join_all;
 use http::{Request, StatusCode};
@@ -29,6 +29,8 @@ const NAMESPACE: &str = "agent-sandbox-system";
 /// A way into the cluster, as the SDK makes one. Closed when dropped.
 struct Tunnel {
     child: Child,
+    /// kubectl tells of each connection, and ends when nobody listens.
+    _said: BufReader<ChildStdout>,
     address: String,
     client: Client<HttpConnector, Empty<Bytes>>,
 }
@@ -55,6 +57,7 @@ impl Tunnel {
             .expect("Forwarding from ADDRESS");
         Self {
             child,
+            _said: lines,
             address: address.to_owned(),
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
         }

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::dial::{DIAL_TIME, DialError, dial};
-use super::{MAX_HEAD_BYTES, STREAM_WINDOW_BYTES};
+use super::{CONNECTION_WINDOW_BYTES, MAX_HEAD_BYTES, STREAM_WINDOW_BYTES};
 use crate::relay::Relay;
 use crate::resolve::Place;
 
@@ -26,8 +26,6 @@ const MAX_PER_PLACE: usize = 8;
 /// How often a server is asked whether it is still there, while requests run,
 /// and how long it may take to answer.
 const PING: Duration = Duration::from_secs(30);
-/// Bytes that one connection may have on the way to us.
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 
 #[derive(Debug)]
 struct Connection {

@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
 
-use crate::world::{Body, Sandbox, World, channel, empty, full, soon, text, to};
+use crate::world::{Body, Sandbox, World, channel, empty, full, soon, text, to, to_http2};
 
 /// A hundred mebibytes, as the largest uploads have.
 const LARGE_BYTES: u64 = 100 << 20;
@@ -126,4 +126,31 @@ async fn trailers_of_http1_pass() {
     let response = world.ask(request.body(empty()).unwrap()).await;
     let all = soon(response.into_body().collect()).await.unwrap();
     assert_eq!(all.trailers().unwrap()["x-sum"], "1");
+}
+
+#[tokio::test]
+async fn uploads_that_stand_still_do_not_hold_up_their_neighbours() {
+    let sandbox = Sandbox::start(|request| async move {
+        if request.headers().contains_key("stall") {
+            // It reads nothing.
+            std::future::pending::<()>().await;
+        }
+        Response::new(full(count(request.into_body()).await.to_string()))
+    })
+    .await;
+    let world = World::of([sandbox.entry("s")]).await;
+    let mut client = world.http2().await;
+    let mut stalled = Vec::new();
+    for _ in 0..32 {
+        let request = to_http2(&sandbox, "s").header("stall", "1");
+        let sent = client.send_request(request.body(large()).unwrap());
+        stalled.push(tokio::spawn(sent));
+    }
+    while sandbox.connections() < 32 {
+        tokio::task::yield_now().await;
+    }
+    let request = to_http2(&sandbox, "s").body(large()).unwrap();
+    let response = soon(client.send_request(request)).await.unwrap();
+    assert_eq!(text(response.into_body()).await, LARGE_BYTES.to_string());
+    assert!(stalled.iter().all(|it| !it.is_finished()));
 }

@@ -245,3 +245,78 @@ async fn a_router_that_ends_finishes_what_it_has_begun() {
     assert_eq!(response.status(), StatusCode::OK);
     world.ended().await;
 }
+
+#[tokio::test]
+async fn however_requests_end_nothing_of_them_is_held() {
+    const EACH: usize = 10;
+    let sandbox = endless().await;
+    let silent = Sandbox::start(|_| std::future::pending()).await;
+    let broken = Sandbox::raw(|stream| async move { drop(stream) }).await;
+    let entries = [
+        sandbox.entry("s"),
+        silent.entry("silent"),
+        broken.entry("broken"),
+    ];
+    let mut plan = Plan::default();
+    // Room for all that is open at once, and for no more.
+    plan.settings.most.all = 2 * EACH + 1;
+    plan.settings.most.one = 2 * EACH + 1;
+    let world = World::planned(plan, entries).await;
+    let mut left = Vec::new();
+    for _ in 0..EACH {
+        let short = to(&sandbox, "s").header("short", "1");
+        let answered = world.ask(short.body(empty()).unwrap()).await;
+        assert_eq!(answered.status(), StatusCode::OK);
+        let broke = world
+            .ask(to(&broken, "broken").body(empty()).unwrap())
+            .await;
+        assert_eq!(broke.status(), StatusCode::BAD_GATEWAY);
+        let unknown = world
+            .ask(to(&broken, "nobody").body(empty()).unwrap())
+            .await;
+        assert_eq!(unknown.status(), StatusCode::BAD_GATEWAY);
+        // One that is being answered, and one that is not.
+        let mut client = world.http2().await;
+        let request = to_http2(&sandbox, "s").body(empty()).unwrap();
+        let answer = soon(client.send_request(request)).await.unwrap();
+        let mut other = world.http1().await;
+        let request = to(&silent, "silent").body(empty()).unwrap();
+        left.push((
+            client,
+            answer,
+            tokio::spawn(other.send_request(request)),
+            other,
+        ));
+    }
+    while silent.connections() < EACH {
+        tokio::task::yield_now().await;
+    }
+    for (client, answer, waiting, other) in left {
+        waiting.abort();
+        drop((client, answer, other));
+    }
+    let quiet = async {
+        while !world
+            .metrics()
+            .contains("sandbox_router_inflight_requests 0\n")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(quiet).await;
+    let metrics = world.metrics();
+    let ended = metrics
+        .lines()
+        .filter(|it| it.starts_with("sandbox_router_requests_total{"));
+    let ended = ended.map(|it| it.rsplit(' ').next().unwrap().parse::<usize>().unwrap());
+    assert_eq!(ended.sum::<usize>(), 5 * EACH, "{metrics}");
+    // All the room is there again.
+    let mut open = Vec::new();
+    for _ in 0..=2 * EACH {
+        let mut client = world.http1().await;
+        let request = to(&sandbox, "s").body(empty()).unwrap();
+        let answer = soon(client.send_request(request)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        open.push((client, answer));
+    }
+}

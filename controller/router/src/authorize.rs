@@ -1,4 +1,4 @@
-//! Who may ask: everybody, or whoever brings a token.
+//! Who may ask: everybody, whoever brings a token, or whom Kubernetes lets.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,8 @@ use subtle::ConstantTimeEq;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::refusal::Refusal;
+use crate::review::{Known, Reviews};
+use crate::target::Target;
 
 /// How often the file is read again: a Secret that changes reaches a pod's file
 /// within a minute or so, and this is to add little.
@@ -27,6 +29,17 @@ pub enum Gate {
     Open,
     /// Whoever brings one of the tokens.
     Tokens(Arc<RwLock<Tokens>>),
+    /// Whoever has the right, by Kubernetes' own rules.
+    Reviews(Arc<Reviews>),
+}
+
+/// Someone whom the gate has let through.
+#[derive(Clone, Debug)]
+pub enum Guest {
+    /// They may reach every sandbox.
+    Any,
+    /// They may reach what their rights say.
+    Known(Known),
 }
 
 /// Tokens, one a line, so that an old and a new one are good for a while.
@@ -38,6 +51,7 @@ impl std::fmt::Debug for Gate {
         to.write_str(match self {
             Self::Open => "Open",
             Self::Tokens(_) => "Tokens",
+            Self::Reviews(_) => "Reviews",
         })
     }
 }
@@ -54,28 +68,57 @@ impl Gate {
         Ok(Self::Tokens(tokens))
     }
 
-    /// Whether a request with these headers may pass.
+    /// Who asks with these headers.
     ///
     /// # Errors
-    /// It may not.
-    pub fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Self::Tokens(tokens) = self else {
-            return Ok(());
-        };
-        let missing = Refusal::Unauthenticated("Missing or invalid Authorization header.");
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .ok_or_else(|| missing.clone())?;
-        let given = bearer(given.as_bytes()).ok_or(missing)?;
-        let tokens = tokens.read().unwrap_or_else(PoisonError::into_inner);
-        let known = tokens.0.iter().fold(false, |known, token| {
-            // Each is compared, whole: the time tells nothing.
-            known | bool::from(token.ct_eq(given))
-        });
-        known
-            .then_some(())
-            .ok_or(Refusal::Unauthenticated("Invalid token."))
+    /// Nobody who may.
+    pub async fn admit(&self, headers: &HeaderMap) -> Result<Guest, Refusal> {
+        match self {
+            Self::Open => Ok(Guest::Any),
+            Self::Tokens(tokens) => {
+                let tokens = tokens.read().unwrap_or_else(PoisonError::into_inner);
+                let known = tokens.has(given(headers)?);
+                known
+                    .then_some(Guest::Any)
+                    .ok_or(Refusal::Unauthenticated("Invalid token."))
+            }
+            Self::Reviews(reviews) => reviews.identify(given(headers)?).await.map(Guest::Known),
+        }
     }
+
+    /// Whether they may reach the sandbox of this target; the target that is
+    /// left. A right names a sandbox, so that nothing but its name may find it.
+    ///
+    /// # Errors
+    /// They may not.
+    pub async fn permit(&self, guest: &Guest, target: Target) -> Result<Target, Refusal> {
+        let (Self::Reviews(reviews), Guest::Known(known)) = (self, guest) else {
+            return Ok(target);
+        };
+        reviews.permit(known, &target).await?;
+        Ok(Target {
+            uid: None,
+            address: None,
+            ..target
+        })
+    }
+}
+
+impl Tokens {
+    /// Each is compared, whole: the time tells nothing.
+    fn has(&self, given: &[u8]) -> bool {
+        let tokens = self.0.iter();
+        tokens.fold(false, |known, token| known | bool::from(token.ct_eq(given)))
+    }
+}
+
+fn given(headers: &HeaderMap) -> Result<&[u8], Refusal> {
+    let value = headers.get(header::AUTHORIZATION);
+    value
+        .and_then(|value| bearer(value.as_bytes()))
+        .ok_or(Refusal::Unauthenticated(
+            "Missing or invalid Authorization header.",
+        ))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -135,21 +178,22 @@ mod tests {
 
     const TOKEN: &str = "0123456789abcdef";
 
-    fn admit(gate: &Gate, authorization: Option<&str>) -> Result<(), String> {
+    async fn admit(gate: &Gate, authorization: Option<&str>) -> Result<(), String> {
         let mut headers = HeaderMap::new();
         if let Some(value) = authorization {
             headers.insert("authorization", value.parse().unwrap());
         }
-        gate.admit(&headers).map_err(|refusal| refusal.to_string())
+        let admitted = gate.admit(&headers).await.map(drop);
+        admitted.map_err(|refusal| refusal.to_string())
     }
 
-    #[test]
-    fn an_open_gate_lets_everybody_through() {
-        assert_eq!(admit(&Gate::Open, None), Ok(()));
+    #[tokio::test]
+    async fn an_open_gate_lets_everybody_through() {
+        assert_eq!(admit(&Gate::Open, None).await, Ok(()));
     }
 
-    #[test]
-    fn a_token_is_needed_where_there_are_tokens() {
+    #[tokio::test]
+    async fn a_token_is_needed_where_there_are_tokens() {
         let tokens = parse(format!("\n{TOKEN}\nanother-one-of-them\n").as_bytes()).unwrap();
         let gate = Gate::Tokens(Arc::new(RwLock::new(tokens)));
         for good in [
@@ -157,7 +201,7 @@ mod tests {
             "bearer  0123456789abcdef",
             "Bearer another-one-of-them",
         ] {
-            assert_eq!(admit(&gate, Some(good)), Ok(()), "{good}");
+            assert_eq!(admit(&gate, Some(good)).await, Ok(()), "{good}");
         }
         let missing = Err("Missing or invalid Authorization header.".to_owned());
         for none in [
@@ -166,7 +210,7 @@ mod tests {
             Some("Bearer "),
             Some("Basic 0123456789abcdef"),
         ] {
-            assert_eq!(admit(&gate, none), missing, "{none:?}");
+            assert_eq!(admit(&gate, none).await, missing, "{none:?}");
         }
         let invalid = Err("Invalid token.".to_owned());
         for bad in [
@@ -174,7 +218,7 @@ mod tests {
             "Bearer 0123456789abcdef0",
             "Bearer x y",
         ] {
-            assert_eq!(admit(&gate, Some(bad)), invalid, "{bad}");
+            assert_eq!(admit(&gate, Some(bad)).await, invalid, "{bad}");
         }
     }
 
@@ -194,11 +238,21 @@ mod tests {
         std::fs::write(file.path(), "the-token-of-tomorrow").unwrap();
         tokio::time::advance(RELOAD * 2).await;
         tokio::task::yield_now().await;
-        assert_eq!(admit(&gate, Some("Bearer the-token-of-tomorrow")), Ok(()));
-        assert!(admit(&gate, Some(&format!("Bearer {TOKEN}"))).is_err());
+        assert_eq!(
+            admit(&gate, Some("Bearer the-token-of-tomorrow")).await,
+            Ok(())
+        );
+        assert!(
+            admit(&gate, Some(&format!("Bearer {TOKEN}")))
+                .await
+                .is_err()
+        );
         drop(file);
         tokio::time::advance(RELOAD * 2).await;
         tokio::task::yield_now().await;
-        assert_eq!(admit(&gate, Some("Bearer the-token-of-tomorrow")), Ok(()));
+        assert_eq!(
+            admit(&gate, Some("Bearer the-token-of-tomorrow")).await,
+            Ok(())
+        );
     }
 }

@@ -59,6 +59,10 @@ pub struct Options {
     /// it changes.
     #[arg(long, required_if_eq("authorization", "token"))]
     pub authorization_token_file: Option<PathBuf>,
+    /// For whom the tokens of --authorization=tokenreview must have been made,
+    /// with commas between; for the API server itself, if not given.
+    #[arg(long, value_delimiter = ',')]
+    pub authorization_audiences: Vec<String>,
     /// Find sandboxes by a watch on their objects. Without it there is only DNS,
     /// nothing is woken, and every Service of the cluster can be reached.
     #[arg(long, default_value_t = true, default_missing_value = "true")]
@@ -84,6 +88,9 @@ pub enum Authorization {
     AllowAll,
     /// Whoever brings a token.
     Token,
+    /// Whoever brings a token of Kubernetes and may create sandboxes/proxy.
+    #[value(name = "tokenreview")]
+    TokenReview,
 }
 
 /// Numbers of what may be there at once: as many as a machine has files.
@@ -200,7 +207,8 @@ mod tests {
         let file = "--authorization-token-file=/etc/token";
         assert!(read(&["--authorization=token", file]).is_ok());
         assert!(read(&["--authz-mode=allow-all"]).is_ok());
-        assert!(read(&["--authorization=tokenreview"]).is_err());
+        assert!(read(&["--authorization=tokenreview"]).is_ok());
+        assert!(read(&["--authorization=password"]).is_err());
         assert!(read(&["--cluster-domain=a..b"]).is_err());
         assert!(read(&["--max-in-flight=0"]).is_err());
     }

@@ -19,9 +19,10 @@ use crate::directory::Directory;
 use crate::metrics::{Census, Metrics};
 use crate::options::{Authorization, Options};
 use crate::proxy::{Cluster, Proxy};
+use crate::review::Reviews;
 use crate::sandbox::Trust;
 use crate::wake::{Resumer, Wakes};
-use crate::{listen, pages, watch};
+use crate::{listen, pages, review, watch};
 
 /// A connection to the API server on which nothing comes for this long is dead.
 /// The quietest watch has a bookmark every minute or so.
@@ -44,12 +45,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let probes_listener = open(&options.health_probe_bind_address, "probes").await?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let gate = gate(&options)?;
-    let cluster = if options.cache_enabled {
-        Some(cluster(&options, &metrics, &mut registry).await?)
-    } else {
-        None
-    };
+    let client = client(&options).await?;
+    let gate = gate(&options, client.as_ref())?;
+    let cluster = client
+        .filter(|_| options.cache_enabled)
+        .map(|client| cluster(&options, client, &metrics, &mut registry));
     let ending = Arc::new(AtomicBool::new(false));
     if let Some(listener) = metrics_listener {
         tracing::info!(metrics = %listener.local_addr()?, "serving metrics");
@@ -107,26 +107,44 @@ async fn open(address: &str, what: &str) -> anyhow::Result<Option<TcpListener>> 
         .with_context(|| format!("{what} at {address}"))
 }
 
-fn gate(options: &Options) -> anyhow::Result<Gate> {
-    match (options.authorization, &options.authorization_token_file) {
-        (Authorization::AllowAll, _) => {
+fn gate(options: &Options, client: Option<&Client>) -> anyhow::Result<Gate> {
+    match options.authorization {
+        Authorization::AllowAll => {
             tracing::warn!(
                 "whoever reaches this port reaches every sandbox; --authorization=token asks for a token"
             );
             Ok(Gate::Open)
         }
-        (Authorization::Token, Some(file)) => Gate::of_file(file.clone()),
-        (Authorization::Token, None) => anyhow::bail!("--authorization-token-file is missing"),
+        Authorization::Token => {
+            let file = options.authorization_token_file.clone();
+            Gate::of_file(file.context("--authorization-token-file is missing")?)
+        }
+        Authorization::TokenReview => {
+            let client = client.context("--authorization=tokenreview needs a cluster")?;
+            let audiences = options.authorization_audiences.clone();
+            let client = client.clone();
+            let reviews = Reviews::new(review::Cluster { client, audiences });
+            Ok(Gate::Reviews(Arc::new(reviews)))
+        }
     }
 }
 
+/// Speaks to the API server, if anything needs it.
+async fn client(options: &Options) -> anyhow::Result<Option<Client>> {
+    if !options.cache_enabled && options.authorization != Authorization::TokenReview {
+        return Ok(None);
+    }
+    let config = config(options.kubeconfig.as_deref()).await?;
+    Ok(Some(Client::try_from(config)?))
+}
+
 /// Begins to watch the sandboxes.
-async fn cluster(
+fn cluster(
     options: &Options,
+    client: Client,
     metrics: &Metrics,
     registry: &mut Registry,
-) -> anyhow::Result<Cluster> {
-    let client = Client::try_from(config(options.kubeconfig.as_deref()).await?)?;
+) -> Cluster {
     let directory = Directory::default();
     registry.register_collector(Box::new(Census(directory.clone())));
     let trust = Trust {
@@ -136,7 +154,7 @@ async fn cluster(
     tokio::spawn(watch::keep(client.clone(), directory.clone(), trust));
     let resumer = Arc::new(Resumer(client));
     let wakes = Wakes::new(resumer, directory.clone(), metrics.clone());
-    Ok(Cluster { directory, wakes })
+    Cluster { directory, wakes }
 }
 
 async fn config(file: Option<&Path>) -> anyhow::Result<Config> {

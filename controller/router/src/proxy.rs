@@ -188,9 +188,8 @@ impl Proxy {
         peer: IpAddr,
         flight: &mut Flight,
     ) -> Result<(Answered, Clock), Refusal> {
-        let admitted = self.gate.admit(request.headers());
-        self.metrics.decided(admitted.is_ok());
-        admitted?;
+        let guest = self.gate.admit(request.headers()).await;
+        let guest = guest.inspect_err(|_| self.metrics.decided(false))?;
         if request.method() == Method::CONNECT {
             return Err(Refusal::Unsupported("CONNECT"));
         }
@@ -200,6 +199,9 @@ impl Proxy {
             flight.is_for(namespace);
         }
         flight.admitted(self.crowd.enter(&flight.namespace())?);
+        let target = self.gate.permit(&guest, target).await;
+        self.metrics.decided(target.is_ok());
+        let target = target?;
         let clock = Clock::start(&self.settings, kind, request.headers(), target.patience);
         let (mut head, body) = request.into_parts();
         headers::outbound(&mut head, kind, peer);

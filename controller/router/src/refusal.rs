@@ -19,6 +19,20 @@ pub enum Refusal {
     /// No token, or none of ours.
     #[error("{0}")]
     Unauthenticated(&'static str),
+    /// The caller is known, and may not.
+    #[error(
+        "You may not reach sandbox {id} in namespace {namespace}: it takes the right to create \
+         sandboxes/proxy of agents.x-k8s.io there."
+    )]
+    Forbidden {
+        /// Its name.
+        id: String,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// Nobody says who the caller is, or whether they may.
+    #[error("The API server did not say who you are and what you may reach. Try again.")]
+    Unchecked,
     /// As many requests run as may.
     #[error("The router handles {0} requests, as many as it may. Try again later.")]
     Full(usize),
@@ -61,6 +75,7 @@ pub enum Refusal {
 mod grpc {
     pub(super) const INVALID_ARGUMENT: &str = "3";
     pub(super) const DEADLINE_EXCEEDED: &str = "4";
+    pub(super) const PERMISSION_DENIED: &str = "7";
     pub(super) const RESOURCE_EXHAUSTED: &str = "8";
     pub(super) const FAILED_PRECONDITION: &str = "9";
     pub(super) const UNAVAILABLE: &str = "14";
@@ -74,6 +89,8 @@ impl Refusal {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, grpc::INVALID_ARGUMENT),
             Self::Unsupported(_) => (StatusCode::METHOD_NOT_ALLOWED, grpc::INVALID_ARGUMENT),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, grpc::UNAUTHENTICATED),
+            Self::Forbidden { .. } => (StatusCode::FORBIDDEN, grpc::PERMISSION_DENIED),
+            Self::Unchecked => (StatusCode::SERVICE_UNAVAILABLE, grpc::UNAVAILABLE),
             Self::Full(_) | Self::Crowded(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, grpc::RESOURCE_EXHAUSTED)
             }

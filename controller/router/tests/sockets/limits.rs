@@ -1,18 +1,26 @@
 //! What clients cannot talk their way past.
 
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use k8s_openapi::api::authentication::v1::UserInfo;
 use mote_router::authorize::Gate;
+use mote_router::review::{Authority, Reviews};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
-use crate::world::{Body, Plan, Sandbox, World, channel, empty, refusal, soon, text, to, to_http2};
+use crate::world::{
+    Body, Plan, Sandbox, World, channel, empty, full, refusal, soon, text, to, to_http2,
+};
 
 /// A sandbox that answers what is asked for: nothing, or without end.
 async fn endless() -> Sandbox {
@@ -95,7 +103,7 @@ async fn a_client_that_does_not_begin_or_does_not_go_on_is_cut_off() {
 #[tokio::test]
 async fn a_connection_at_work_is_not_idle() {
     let (go_on, told) = oneshot::channel::<()>();
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Some(told)));
+    let told = Arc::new(std::sync::Mutex::new(Some(told)));
     let sandbox = Sandbox::start(move |_| {
         let told = told.lock().unwrap().take().unwrap();
         async move {
@@ -219,7 +227,7 @@ async fn without_its_token_nobody_passes() {
 async fn a_router_that_ends_finishes_what_it_has_begun() {
     let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
     let (go_on, told) = oneshot::channel::<()>();
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Some(told)));
+    let told = Arc::new(std::sync::Mutex::new(Some(told)));
     let sandbox = Sandbox::start(move |_| {
         let (begun, told) = (begun.clone(), told.lock().unwrap().take().unwrap());
         async move {
@@ -319,4 +327,52 @@ async fn however_requests_end_nothing_of_them_is_held() {
         assert_eq!(answer.status(), StatusCode::OK);
         open.push((client, answer));
     }
+}
+
+/// Knows one token, which may reach the sandbox `s`.
+struct OneRight;
+
+impl Authority for OneRight {
+    fn identify(&self, token: String) -> BoxFuture<'static, anyhow::Result<Option<UserInfo>>> {
+        ready(Ok((token == "known").then(UserInfo::default))).boxed()
+    }
+
+    fn permits(
+        &self,
+        _: Arc<UserInfo>,
+        namespace: String,
+        name: String,
+    ) -> BoxFuture<'static, anyhow::Result<bool>> {
+        ready(Ok(namespace == "n" && name == "s")).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_right_reaches_its_sandbox_and_no_other_header_leads_further() {
+    let own = Sandbox::start(|_| async { Response::new(full("own")) }).await;
+    let neighbour = format!("127.0.0.2:{}", own.address.port());
+    let other = Sandbox::start_at(&neighbour, |_| async { Response::new(full("other")) }).await;
+    let plan = Plan {
+        gate: Gate::Reviews(Arc::new(Reviews::new(OneRight))),
+        ..Plan::default()
+    };
+    let world = World::planned(plan, [own.entry("s"), other.entry("t")]).await;
+    let ask = |name| to(&own, name).header("authorization", "Bearer known");
+    let around = ask("s")
+        .header("x-sandbox-uid", "t")
+        .header("x-sandbox-pod-ip", "127.0.0.2");
+    for request in [ask("s"), around] {
+        let response = world.ask(request.body(empty()).unwrap()).await;
+        assert_eq!(text(response.into_body()).await, "own");
+    }
+    let (status, detail) = refusal(world.ask(ask("t").body(empty()).unwrap()).await).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(
+        detail.starts_with("You may not reach sandbox t in namespace n"),
+        "{detail}"
+    );
+    let unknown = to(&own, "s").header("authorization", "Bearer unknown");
+    let response = world.ask(unknown.body(empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(other.connections(), 0);
 }

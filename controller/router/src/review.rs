@@ -1,0 +1,334 @@
+//! Who may ask, as Kubernetes has it: the API server says whose a token is, and
+//! whether they may reach the sandbox.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::memo::Memo;
+use crate::refusal::Refusal;
+use crate::target::Target;
+
+/// How long an answer is good. A token that is taken back, or a right, is good
+/// for so long after.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// Answers that are kept, to either question: a few hundred bytes each.
+const MAX_ANSWERS: usize = 4_096;
+/// How long the API server may take, and how long a question may wait for its
+/// turn.
+const ASK_TIME: Duration = Duration::from_secs(3);
+/// Questions at once: whoever makes up tokens asks through us.
+const MAX_ASKED: usize = 32;
+/// The right that reaches a sandbox, as with a pod's exec: to `create` the
+/// subresource `proxy` of `sandboxes`. No such thing exists but in roles.
+const VERB: &str = "create";
+const SUBRESOURCE: &str = "proxy";
+
+/// Answers the two questions.
+pub trait Authority: Send + Sync + 'static {
+    /// Whose token it is; `None` for nobody's.
+    fn identify(&self, token: String) -> BoxFuture<'static, anyhow::Result<Option<UserInfo>>>;
+    /// Whether this user may reach the sandbox.
+    fn permits(
+        &self,
+        user: Arc<UserInfo>,
+        namespace: String,
+        name: String,
+    ) -> BoxFuture<'static, anyhow::Result<bool>>;
+}
+
+/// A token, as what is left of it.
+type Digested = [u8; 32];
+
+/// Someone whom the API server knows.
+#[derive(Clone, Debug)]
+pub struct Known {
+    token: Digested,
+    user: Arc<UserInfo>,
+}
+
+/// Asks, and remembers for a while.
+pub struct Reviews {
+    authority: Arc<dyn Authority>,
+    users: Memo<Digested, Option<Arc<UserInfo>>>,
+    /// By token, namespace and name.
+    rights: Memo<(Digested, String, String), bool>,
+    places: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Reviews {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Reviews")
+    }
+}
+
+impl Reviews {
+    /// Nothing is known yet.
+    pub fn new(authority: impl Authority) -> Self {
+        Self {
+            authority: Arc::new(authority),
+            users: Memo::new(ANSWER_TIME, MAX_ANSWERS),
+            rights: Memo::new(ANSWER_TIME, MAX_ANSWERS),
+            places: Arc::new(Semaphore::new(MAX_ASKED)),
+        }
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// Nobody's, or nobody says.
+    pub async fn identify(&self, token: &[u8]) -> Result<Known, Refusal> {
+        let invalid = Refusal::Unauthenticated("Invalid token.");
+        let text = std::str::from_utf8(token).map_err(|_| invalid.clone())?;
+        let digest: Digested = Sha256::digest(token).into();
+        let ask = || {
+            let asked = self.authority.identify(text.to_owned());
+            self.in_turn(asked.map(|it| it.map(|user| user.map(Arc::new))))
+        };
+        let user = self.users.get(&digest, ask).await;
+        let user = user.ok_or(Refusal::Unchecked)?.ok_or(invalid)?;
+        Ok(Known {
+            token: digest,
+            user,
+        })
+    }
+
+    /// Whether they may reach the sandbox that the target names.
+    ///
+    /// # Errors
+    /// They may not, or nobody says.
+    pub async fn permit(&self, known: &Known, target: &Target) -> Result<(), Refusal> {
+        let (namespace, name) = (target.namespace.clone(), target.id.clone());
+        let question = (known.token, namespace.clone(), name.clone());
+        let ask = || {
+            let user = Arc::clone(&known.user);
+            self.in_turn(self.authority.permits(user, namespace, name))
+        };
+        let permitted = self.rights.get(&question, ask).await;
+        if permitted.ok_or(Refusal::Unchecked)? {
+            return Ok(());
+        }
+        let (_, namespace, id) = question;
+        Err(Refusal::Forbidden { id, namespace })
+    }
+
+    /// Asks when it is its turn; `None` without an answer, which is logged.
+    fn in_turn<T: Send + 'static>(
+        &self,
+        asked: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+    ) -> BoxFuture<'static, Option<T>> {
+        let places = Arc::clone(&self.places);
+        let answer = async move {
+            let _place = places.acquire().await?;
+            asked.await
+        };
+        timeout(ASK_TIME, answer)
+            .map(|answer| match answer {
+                Ok(Ok(answer)) => Some(answer),
+                Ok(Err(error)) => {
+                    tracing::error!("failed to check a caller: {error:#}");
+                    None
+                }
+                Err(_) => {
+                    tracing::error!(?ASK_TIME, "the API server did not check a caller in time");
+                    None
+                }
+            })
+            .boxed()
+    }
+}
+
+/// Asks the API server.
+pub struct Cluster {
+    /// Speaks to it.
+    pub client: Client,
+    /// For whom tokens must have been made; for the API server itself, if none.
+    pub audiences: Vec<String>,
+}
+
+impl Authority for Cluster {
+    fn identify(&self, token: String) -> BoxFuture<'static, anyhow::Result<Option<UserInfo>>> {
+        let spec = TokenReviewSpec {
+            audiences: (!self.audiences.is_empty()).then(|| self.audiences.clone()),
+            token,
+        };
+        let review = TokenReview {
+            spec,
+            ..TokenReview::default()
+        };
+        let api: Api<TokenReview> = Api::all(self.client.clone());
+        async move {
+            let reviewed = api.create(&PostParams::default(), &review).await;
+            let status = reviewed.context("tokenreviews")?.status.unwrap_or_default();
+            let known = status.authenticated == Some(true);
+            Ok(status.user.filter(|_| known))
+        }
+        .boxed()
+    }
+
+    fn permits(
+        &self,
+        user: Arc<UserInfo>,
+        namespace: String,
+        name: String,
+    ) -> BoxFuture<'static, anyhow::Result<bool>> {
+        let review = SubjectAccessReview {
+            spec: access(&user, namespace, name),
+            ..SubjectAccessReview::default()
+        };
+        let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        async move {
+            let reviewed = api.create(&PostParams::default(), &review).await;
+            let status = reviewed.context("subjectaccessreviews")?.status;
+            Ok(status.is_some_and(|status| status.allowed))
+        }
+        .boxed()
+    }
+}
+
+fn access(user: &UserInfo, namespace: String, name: String) -> SubjectAccessReviewSpec {
+    SubjectAccessReviewSpec {
+        extra: user.extra.clone(),
+        groups: user.groups.clone(),
+        uid: user.uid.clone(),
+        user: user.username.clone(),
+        resource_attributes: Some(ResourceAttributes {
+            group: Some("agents.x-k8s.io".to_owned()),
+            resource: Some("sandboxes".to_owned()),
+            subresource: Some(SUBRESOURCE.to_owned()),
+            verb: Some(VERB.to_owned()),
+            namespace: Some(namespace),
+            name: Some(name),
+            ..ResourceAttributes::default()
+        }),
+        ..SubjectAccessReviewSpec::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Knows Ann, who may reach the sandbox `hers`, and is counted on.
+    #[derive(Clone, Default)]
+    struct Ann {
+        asked: Arc<AtomicUsize>,
+        away: bool,
+    }
+
+    impl Ann {
+        fn answer<T: Send + 'static>(&self, answer: T) -> BoxFuture<'static, anyhow::Result<T>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let away = self.away;
+            ready(if away {
+                Err(anyhow::anyhow!("away"))
+            } else {
+                Ok(answer)
+            })
+            .boxed()
+        }
+    }
+
+    impl Authority for Ann {
+        fn identify(&self, token: String) -> BoxFuture<'static, anyhow::Result<Option<UserInfo>>> {
+            let user = UserInfo {
+                username: Some("ann".to_owned()),
+                ..UserInfo::default()
+            };
+            self.answer((token == "anns-token").then_some(user))
+        }
+
+        fn permits(
+            &self,
+            user: Arc<UserInfo>,
+            namespace: String,
+            name: String,
+        ) -> BoxFuture<'static, anyhow::Result<bool>> {
+            assert_eq!(user.username.as_deref(), Some("ann"));
+            self.answer(namespace == "n" && name == "hers")
+        }
+    }
+
+    fn target(id: &str) -> Target {
+        Target {
+            id: id.to_owned(),
+            namespace: "n".to_owned(),
+            port: 8888,
+            uid: None,
+            address: None,
+            patience: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_known_reaches_what_they_may_and_is_asked_about_once() {
+        let ann = Ann::default();
+        let reviews = Reviews::new(ann.clone());
+        for _ in 0..10 {
+            let known = reviews.identify(b"anns-token").await.unwrap();
+            reviews.permit(&known, &target("hers")).await.unwrap();
+        }
+        assert_eq!(ann.asked.load(Ordering::Relaxed), 2);
+        let known = reviews.identify(b"anns-token").await.unwrap();
+        let refused = reviews.permit(&known, &target("his")).await.unwrap_err();
+        assert_eq!(refused.status(), 403);
+    }
+
+    #[tokio::test]
+    async fn a_token_of_nobody_is_refused() {
+        let reviews = Reviews::new(Ann::default());
+        for token in [&b"another"[..], b"\xff\xfe"] {
+            let refused = reviews.identify(token).await.unwrap_err();
+            assert_eq!(refused, Refusal::Unauthenticated("Invalid token."));
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_nobody_passes_and_the_next_asks_again() {
+        let ann = Ann {
+            away: true,
+            ..Ann::default()
+        };
+        let reviews = Reviews::new(ann.clone());
+        for _ in 0..2 {
+            let refused = reviews.identify(b"anns-token").await.unwrap_err();
+            assert_eq!(refused, Refusal::Unchecked);
+        }
+        assert_eq!(ann.asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn the_right_is_to_create_the_proxy_of_the_sandbox() {
+        let user = UserInfo {
+            groups: Some(vec!["g".to_owned()]),
+            ..UserInfo::default()
+        };
+        let access = access(&user, "n".to_owned(), "s".to_owned());
+        assert_eq!(access.groups, user.groups);
+        let access = access.resource_attributes.unwrap();
+        let words = [
+            access.verb,
+            access.group,
+            access.resource,
+            access.subresource,
+        ];
+        let words: Vec<_> = words.into_iter().flatten().collect();
+        assert_eq!(words, ["create", "agents.x-k8s.io", "sandboxes", "proxy"]);
+    }
+}

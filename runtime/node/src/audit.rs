@@ -27,7 +27,7 @@ pub(crate) use entry::{Action, Call, Denied, Entry, Held, Program, Refusal, Sand
 pub(crate) use file::{AuditError, Rotation};
 
 use crate::metrics::Metrics;
-use brake::Brake;
+pub(crate) use brake::Brake;
 use writer::{Lost, Writer};
 
 /// Lines that wait for the writer. It writes some hundred thousand a second,

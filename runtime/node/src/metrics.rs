@@ -23,7 +23,7 @@ use prometheus_client::registry::Registry;
 
 pub(crate) use calls::CallTimer;
 pub(crate) use labels::{Refused, Surface, refusal};
-pub(crate) use node::{Snapshot, resident_bytes};
+pub(crate) use node::{Room, Snapshot, resident_bytes};
 pub(crate) use traffic::{Connection, FileTimer};
 
 /// The `content-type` of [`Metrics::render`].

@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 pub use identity::{Identity, IdentityError, IdentityFiles};
 
 use crate::feed::Change;
+use crate::metrics;
 use crate::node::Node;
 use room::Room;
 
@@ -169,6 +170,15 @@ impl Rpc {
         Some(self.0.turns.get(turn)?.lock().await)
     }
 
+    /// What is given of the node's memory.
+    fn shares(&self) -> metrics::Room {
+        let room = self.room();
+        metrics::Room {
+            capacity: room.capacity(),
+            reserved: room.reserved(),
+        }
+    }
+
     /// What the node tells of itself.
     fn info(&self) -> v1::NodeInfo {
         let config = &self.0.node.0.config;
@@ -189,3 +199,6 @@ impl Rpc {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

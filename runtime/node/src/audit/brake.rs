@@ -1,4 +1,4 @@
-//! Keeps strangers from filling the log.
+//! Keeps strangers from filling a log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,7 +9,7 @@ const REFUSALS_A_SECOND: u64 = 10;
 
 /// Lets a number of lines pass in each second.
 #[derive(Debug)]
-pub(super) struct Brake {
+pub(crate) struct Brake {
     begun: Instant,
     /// The second of the last line in the upper half, how many lines it had
     /// in the lower.
@@ -17,7 +17,7 @@ pub(super) struct Brake {
 }
 
 impl Brake {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             begun: Instant::now(),
             last: AtomicU64::new(0),
@@ -25,7 +25,7 @@ impl Brake {
     }
 
     /// Whether one more line may pass now.
-    pub(super) fn admits(&self) -> bool {
+    pub(crate) fn admits(&self) -> bool {
         self.admits_in(self.begun.elapsed().as_secs())
     }
 

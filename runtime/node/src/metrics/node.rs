@@ -32,6 +32,17 @@ pub(crate) struct Snapshot {
     pub(crate) disk_bytes: u64,
     /// This process's memory: [`resident_bytes`].
     pub(crate) resident_bytes: Option<u64>,
+    /// What sessions are given, where they are given any.
+    pub(crate) room: Option<Room>,
+}
+
+/// Memory for sessions, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// What there is to give.
+    pub(crate) capacity: u64,
+    /// What is given.
+    pub(crate) reserved: u64,
 }
 
 impl Snapshot {
@@ -60,6 +71,11 @@ struct State {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Part {
+    part: &'static str,
+}
+
 #[derive(Debug)]
 pub(super) struct Node {
     instances: Gauge,
@@ -68,6 +84,7 @@ pub(super) struct Node {
     contexts: Gauge,
     disk: Gauge,
     resident: Gauge,
+    room: Family<Part, Gauge>,
 }
 
 impl Node {
@@ -79,6 +96,7 @@ impl Node {
             contexts: Gauge::default(),
             disk: Gauge::default(),
             resident: Gauge::default(),
+            room: Family::default(),
         };
         let mut register = |name, help, gauge: &Gauge| {
             registry.register(name, help, gauge.clone());
@@ -105,6 +123,12 @@ impl Node {
             "Memory of this process that is resident",
             &all.resident,
         );
+        registry.register_with_unit(
+            "session_memory",
+            "Memory that the node has to give to sessions, and that is given, as their ceilings count",
+            Unit::Bytes,
+            all.room.clone(),
+        );
         all
     }
 
@@ -118,6 +142,7 @@ impl Node {
             contexts,
             disk_bytes,
             resident_bytes,
+            room,
         } = *now;
         set(&self.instances, instances);
         set(&self.slots, slots);
@@ -126,6 +151,11 @@ impl Node {
         set(&self.resident, resident_bytes.unwrap_or(0));
         for (state, count) in [("ready", ready), ("idle", idle), ("suspended", suspended)] {
             set(&self.sandboxes.get_or_create(&State { state }), count);
+        }
+        if let Some(Room { capacity, reserved }) = room {
+            for (part, bytes) in [("capacity", capacity), ("reserved", reserved)] {
+                set(&self.room.get_or_create(&Part { part }), bytes);
+            }
         }
     }
 }

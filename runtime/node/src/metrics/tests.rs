@@ -86,6 +86,10 @@ fn a_page_is_as_it_was_agreed() {
         contexts: 1,
         disk_bytes: 4096,
         resident_bytes: Some(8192),
+        room: Some(Room {
+            capacity: 1 << 20,
+            reserved: 1 << 10,
+        }),
     });
     let agreed = include_str!("expected.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
     assert_eq!(lines(&page), lines(&agreed), "{page}");

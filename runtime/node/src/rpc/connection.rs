@@ -17,7 +17,10 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::identity::Identity;
-use crate::metrics::{Connection as Counted, Metrics, Refused};
+use crate::audit::{Brake, Entry, Refusal};
+use crate::metrics::{Connection as Counted, Refused, Surface};
+use crate::observe::Observer;
+use crate::sandbox::Shared;
 
 /// Connections at once: each controller has one or two. More wait to be taken.
 const MAX_CONNECTIONS: usize = 64;
@@ -32,11 +35,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn accept(
     listener: TcpListener,
     identity: Identity,
-    metrics: Metrics,
+    shared: Arc<Shared>,
     taken: Sender<Connection>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let identity = Arc::new(identity);
+    let strangers = Arc::new(Strangers {
+        shared,
+        brake: Brake::new(),
+    });
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -49,9 +56,10 @@ pub(super) async fn accept(
                 continue;
             }
         };
-        let (identity, metrics, taken) = (Arc::clone(&identity), metrics.clone(), taken.clone());
+        let (identity, taken) = (Arc::clone(&identity), taken.clone());
+        let strangers = Arc::clone(&strangers);
         tokio::spawn(async move {
-            let counted = metrics.connection();
+            let counted = strangers.shared.observer.metrics.connection();
             let shaken = tokio::time::timeout(HANDSHAKE_TIME, shake(stream, &identity)).await;
             let shaken = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
             match shaken {
@@ -68,12 +76,34 @@ pub(super) async fn accept(
                     // An error only says that the node goes down.
                     let _ = taken.send(connection).await;
                 }
-                Err(error) => {
-                    metrics.refused(Refused::Unauthorized);
-                    tracing::info!(%peer, %error, "a connection was refused, for it did not show that it is a controller's");
-                }
+                Err(error) => strangers.note(peer, &error),
             }
         });
+    }
+}
+
+/// Tells of connections that did not show that they are a controller's.
+struct Strangers {
+    shared: Arc<Shared>,
+    brake: Brake,
+}
+
+impl Strangers {
+    fn note(&self, peer: SocketAddr, error: &io::Error) {
+        let reason = Refused::Unauthorized;
+        let Observer { metrics, audit } = &self.shared.observer;
+        metrics.refused(reason);
+        audit.write(&Entry::Refused(Refusal {
+            who: &peer.ip().to_string(),
+            sandbox: None,
+            surface: Surface::Api,
+            reason,
+        }));
+        // The audit log has no room for the why, by which certificates that
+        // have expired are found out.
+        if self.brake.admits() {
+            tracing::warn!(%peer, %error, "a connection was refused, for it did not show that it is a controller's");
+        }
     }
 }
 

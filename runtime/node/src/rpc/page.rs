@@ -8,6 +8,7 @@ use http::{StatusCode, header};
 
 use super::Rpc;
 use crate::metrics;
+use crate::metrics::Snapshot;
 
 pub(super) fn router(rpc: Rpc) -> Router {
     Router::new()
@@ -19,7 +20,11 @@ pub(super) fn router(rpc: Rpc) -> Router {
 
 async fn metrics_page(State(rpc): State<Rpc>) -> Response {
     let node = &rpc.0.node;
-    let page = node.0.shared.observer.metrics.render(&node.snapshot());
+    let now = Snapshot {
+        room: Some(rpc.shares()),
+        ..node.snapshot()
+    };
+    let page = node.0.shared.observer.metrics.render(&now);
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page).into_response()
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mote_rpc::v1::node_service_server::{NodeService, NodeServiceServer};
@@ -29,6 +30,12 @@ const MAX_HEAD_BYTES: u32 = 16 << 10;
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIME: Duration = Duration::from_secs(10);
 
+/// How long a connection lasts: whoever was let in shows again that it may,
+/// after its certificate, or the authority, was replaced.
+const MAX_AGE: Duration = Duration::from_secs(60 * 60);
+/// Time for requests on a connection that has lasted long enough.
+const AGE_GRACE: Duration = Duration::from_secs(10);
+
 /// Serves the node's controllers until `shutdown` completes and the requests
 /// that run have ended.
 pub(super) async fn serve(
@@ -37,7 +44,7 @@ pub(super) async fn serve(
     identity: Identity,
     shutdown: impl Future<Output = ()>,
 ) {
-    let metrics = rpc.0.node.0.shared.observer.metrics.clone();
+    let shared = Arc::clone(&rpc.0.node.0.shared);
     let service = NodeServiceServer::new(rpc).max_decoding_message_size(MAX_REQUEST_BYTES);
     // Taken one by one: those that wait hold their places.
     let (taken, connections) = tokio::sync::mpsc::channel(1);
@@ -46,13 +53,15 @@ pub(super) async fn serve(
         .http2_max_header_list_size(MAX_HEAD_BYTES)
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_TIME))
+        .max_connection_age(MAX_AGE)
+        .max_connection_age_grace(AGE_GRACE)
         .add_service(service)
         .serve_with_incoming_shutdown(
             ReceiverStream::new(connections).map(Ok::<_, Infallible>),
             shutdown,
         );
     tokio::select! {
-        () = accept(listener, identity, metrics, taken) => {}
+        () = accept(listener, identity, shared, taken) => {}
         served = served => if let Err(error) = served {
             tracing::error!(%error, "failed to serve controllers");
         },

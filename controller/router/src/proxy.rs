@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request};
+use http::{HeaderValue, Method, Request, Response, header, request};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -166,16 +166,9 @@ impl Proxy {
             Kind::Plain | Kind::Grpc => None,
         };
         match self.pass(request, &kind, caller.peer, &mut flight).await {
-            Ok((answered, clock)) => match (answered.response.status(), client) {
-                (StatusCode::SWITCHING_PROTOCOLS, Some(client)) => {
-                    self.tunnel(answered, client, flight)
-                }
-                // Nobody had asked for it.
-                (StatusCode::SWITCHING_PROTOCOLS, None) => {
-                    let refusal = Refusal::Broken("it switched protocols".to_owned());
-                    refuse(&refusal, &kind, flight)
-                }
-                _ => relay(answered, &clock, flight, caller.begun),
+            Ok((answered, clock)) => match client.filter(|_| answered.switches()) {
+                Some(client) => self.tunnel(answered, client, flight),
+                None => relay(answered, &clock, flight, caller.begun),
             },
             Err(refusal) => refuse(&refusal, &kind, flight),
         }
@@ -205,23 +198,31 @@ impl Proxy {
         let clock = Clock::start(&self.settings, kind, request.headers(), target.patience);
         let (mut head, body) = request.into_parts();
         headers::outbound(&mut head, kind, peer);
-        let request = Request::from_parts(head, Relay::request(body, clock.until()));
-        let exchange = self.exchange(request, kind, &target, &clock, flight);
-        match within(clock.until(), exchange).await {
-            Some(answered) => Ok((answered?, clock)),
-            None => {
-                flight.failed("timeout");
-                Err(clock.silent(&target.id))
-            }
+        let sent = CancellationToken::new();
+        let body = Relay::request(body, clock.until(), sent.clone());
+        let request = Request::from_parts(head, body);
+        let exchange = self.exchange(request, &sent, kind, &target, &clock, flight);
+        let Some(answered) = within(clock.until(), exchange).await else {
+            flight.failed("timeout");
+            return Err(clock.silent(&target.id));
+        };
+        let answered = answered?;
+        if answered.switches() && !matches!(kind, Kind::Upgrade(_)) {
+            // Nobody had asked for it.
+            flight.failed("broken");
+            return Err(Refusal::Broken(target.id));
         }
+        Ok((answered, clock))
     }
 
-    /// Sends the request and waits for the head of the response. Where the
+    /// Sends the request and waits for the head of the response; `sent` tells
+    /// when all of the request has gone. Where the
     /// connection turns out to have ended before, it is sent once more, on a
     /// new one.
     async fn exchange(
         &self,
         mut request: Request<Relay>,
+        sent: &CancellationToken,
         kind: &Kind,
         target: &Target,
         clock: &Clock,
@@ -233,11 +234,12 @@ impl Proxy {
             let again = sender.reused && !fresh;
             let (request_now, spare) = addressed(request, kind, &sender, again)
                 .ok_or_else(|| Refusal::Unreachable(target.id.clone()))?;
-            let sent = self.upstreams.send(sender, request_now);
-            let failed = match within(clock.head(), sent).await {
-                Some(Ok(answered)) => return Ok(answered),
-                Some(Err(failed)) => failed,
-                None => {
+            let failed = tokio::select! {
+                answered = self.upstreams.send(sender, request_now) => match answered {
+                    Ok(answered) => return Ok(answered),
+                    Err(failed) => failed,
+                },
+                () = clock.head_is_late(sent) => {
                     flight.failed("timeout");
                     return Err(clock.silent_head(&target.id));
                 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::metrics::Flight;
 use crate::traffic::Begun;
@@ -23,6 +24,8 @@ pub struct Relay {
     /// Made when there is something to wait for, which often there is not.
     sleep: Option<Pin<Box<Sleep>>>,
     held: Option<Held>,
+    /// Who sends a request drops it when it has gone.
+    _sent: Option<DropGuard>,
 }
 
 /// What a response holds until it has ended.
@@ -42,11 +45,13 @@ pub struct Held {
 pub struct Late;
 
 impl Relay {
-    /// A request's body. It may take until then, if there is a then.
-    pub fn request(body: Incoming, until: Option<Instant>) -> Self {
+    /// A request's body. It may take until then, if there is a then. `sent` is
+    /// told when it has gone.
+    pub fn request(body: Incoming, until: Option<Instant>, sent: CancellationToken) -> Self {
         Self {
             body: Some(body),
             until,
+            _sent: Some(sent.drop_guard()),
             ..Self::empty()
         }
     }
@@ -58,14 +63,17 @@ impl Relay {
             until: None,
             sleep: None,
             held: None,
+            _sent: None,
         }
     }
 
     /// A response's body.
     pub fn response(body: Incoming, until: Option<Instant>, held: Held) -> Self {
         Self {
+            body: Some(body),
+            until,
             held: Some(held),
-            ..Self::request(body, until)
+            ..Self::empty()
         }
     }
 

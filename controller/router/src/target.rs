@@ -150,6 +150,7 @@ fn seconds(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -276,6 +277,28 @@ mod tests {
         for text in ["x", "-1", "0", "inf", "NaN", "1e300"] {
             let lines = [("x-sandbox-id", "s"), ("x-sandbox-timeout", text)];
             assert_eq!(parse(&lines).unwrap().patience, None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_leads_to_one_name_and_no_address_of_ours(
+            id in "[a-z0-9.-]{0,70}", namespace in any::<Vec<u8>>(), address in "[0-9a-f:.]{1,40}",
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [
+                ("x-sandbox-id", id.as_bytes()),
+                ("x-sandbox-namespace", namespace.as_slice()),
+                ("x-sandbox-pod-ip", address.as_bytes()),
+            ] {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    headers.insert(name, value);
+                }
+            }
+            if let Ok(target) = Target::parse(&headers, false, false) {
+                prop_assert!(!target.id.contains('.') && !target.namespace.contains('.'));
+                prop_assert!(target.address.is_none_or(|it| !it.is_loopback()));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ mod shared;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
@@ -45,6 +45,13 @@ pub struct Upstreams {
     loopback: bool,
     idle: Mutex<Idle<http1::SendRequest<Relay>>>,
     shared: Shared,
+}
+
+impl Answered {
+    /// Whether the connection becomes another protocol's.
+    pub fn switches(&self) -> bool {
+        self.response.status() == StatusCode::SWITCHING_PROTOCOLS
+    }
 }
 
 /// A connection that takes a request.

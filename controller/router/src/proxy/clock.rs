@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use crate::headers::Kind;
@@ -51,9 +52,14 @@ impl Clock {
         self.began.checked_add(self.total?)
     }
 
-    /// When a request that is sent now must have begun to be answered.
-    pub(super) fn head(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.head?)
+    /// Ends when a request that has gone, which `sent` tells, should have begun to
+    /// be answered.
+    pub(super) async fn head_is_late(&self, sent: &CancellationToken) {
+        let Some(time) = self.head else {
+            return std::future::pending().await;
+        };
+        sent.cancelled().await;
+        let _ = timeout(time, std::future::pending::<()>()).await;
     }
 
     /// Nothing came in all the time that there was.

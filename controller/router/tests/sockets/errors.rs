@@ -90,6 +90,29 @@ async fn a_sandbox_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
+async fn the_time_for_an_answer_begins_when_the_request_has_gone() {
+    let sandbox = Sandbox::echo().await;
+    let mut plan = Plan::default();
+    plan.settings.response_header_timeout = Duration::from_millis(100);
+    let world = World::planned(plan, [sandbox.entry("s")]).await;
+    let (frames, body) = crate::world::channel();
+    tokio::spawn(async move {
+        // Three times as long as that, in small pieces.
+        let mut ticks = tokio::time::interval(Duration::from_millis(15));
+        for _ in 0..20 {
+            ticks.tick().await;
+            let piece = hyper::body::Frame::data("x".into());
+            frames.send(piece).await.unwrap();
+        }
+    });
+    let request = to(&sandbox, "s").method("PUT").body(body).unwrap();
+    let response = world.ask(request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let said = text(response.into_body()).await;
+    assert!(said.ends_with(&"x".repeat(20)), "{said}");
+}
+
+#[tokio::test]
 async fn an_answer_that_never_ends_is_cut_and_is_seen_to_be_cut() {
     let sandbox = Sandbox::start(|_| async {
         let (frames, body) = crate::world::channel();

@@ -255,7 +255,7 @@ async fn a_sandbox_that_no_node_can_take_waits_as_a_pod_would() {
 }
 
 #[tokio::test]
-async fn a_claim_takes_a_session_from_a_pool_and_its_variables_along() {
+async fn a_claim_takes_a_session_from_a_pool_that_fills_again() {
     let story = Story::begin("wasm").await;
     story
         .create::<SandboxTemplate>(template("t", session("wasm")))

@@ -49,7 +49,7 @@ fn writes(api: &FaultyApi, from: usize, object: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_warm_claim_costs_three_writes_and_one_after_it_is_ready() {
+async fn a_warm_claim_costs_three_writes_and_its_sandbox_two() {
     let story = Story::begin("writes").await;
     counted(&story, async |story, api| {
         story
@@ -77,10 +77,12 @@ async fn a_warm_claim_costs_three_writes_and_one_after_it_is_ready() {
             writes(api, before, "/sandboxclaims/c"),
             ["PATCH", "PATCH/status", "PATCH"]
         );
-        assert_eq!(
-            writes(api, before, &format!("/sandboxes/{sandbox}")),
-            ["PATCH"]
-        );
+        // Adopted, and seen to be of another generation. A pass on a cache that is
+        // behind says the same once more, which the store does not write.
+        let mut told = writes(api, before, &format!("/sandboxes/{sandbox}"));
+        assert!(told.len() <= 3, "{told:?}");
+        told.dedup();
+        assert_eq!(told, ["PATCH", "PATCH/status"]);
     })
     .await;
     story.end().await;

@@ -75,7 +75,9 @@ where
             // To forget costs a question each; to keep more would cost memory.
             answers.clear();
         }
-        let asked = ask().shared();
+        // In a task of its own: the first who asked may leave, and others wait.
+        let answer = tokio::spawn(ask()).map(|answer| answer.ok().flatten());
+        let asked = answer.boxed().shared();
         answers.insert(question.clone(), (now + self.time, asked.clone()));
         asked
     }
@@ -111,6 +113,17 @@ mod tests {
         tokio::time::advance(TIME).await;
         get().await;
         assert_eq!(asked.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_first_who_asks_may_leave() {
+        let memo = Memo::new(TIME, 8);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let first = memo.get(&"q", || told.map(Result::ok).boxed());
+        assert!(first.now_or_never().is_none());
+        tell.send(7).unwrap();
+        let unasked = || unreachable!("it is being asked already");
+        assert_eq!(memo.get(&"q", unasked).await, Some(7));
     }
 
     #[tokio::test]

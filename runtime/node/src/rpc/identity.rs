@@ -235,4 +235,4 @@ fn contents(path: &Path) -> Result<Vec<u8>, IdentityError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -18,7 +18,7 @@ use crate::config::{NodeConfig, SandboxLimits};
 use crate::node::most_limits;
 
 /// A node that runs nothing, on this folder.
-fn open(state: &Path, change: impl FnOnce(&mut NodeConfig)) -> Rpc {
+pub(super) fn open(state: &Path, change: impl FnOnce(&mut NodeConfig)) -> Rpc {
     let compiler = Compiler::new("/nowhere/mote", [""; 0]);
     let mut config = NodeConfig {
         state: state.join("state"),

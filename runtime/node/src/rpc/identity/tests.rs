@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{SupportedProtocolVersion, client::Resumption};
 
 use super::*;
 
-const NODE: &str = "mote-node";
+pub(in crate::rpc) const NODE: &str = "mote-node";
 const CONTROLLER: &str = "mote-controller";
 
 struct Authority {
@@ -89,26 +89,47 @@ impl Node {
         signed: Option<&Signed>,
         version: &'static SupportedProtocolVersion,
     ) -> Result<(), tokio_rustls::rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(trusted.root.der().clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match signed {
-            None => config.with_no_client_auth(),
-            Some((cert, key)) => {
-                let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-                let chain = vec![cert.der().clone()];
-                config.with_client_auth_cert(chain, key).unwrap()
-            }
-        };
-        config.resumption = Resumption::disabled();
+        let config = client(trusted, signed, version);
         let name = NODE.try_into().unwrap();
-        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut client = ClientConnection::new(config, name).unwrap();
         let mut server = ServerConnection::new(self.identity.read_again()).unwrap();
         shake(&mut client, &mut server)
     }
+}
+
+/// A client that trusts `trusted` and shows `signed`.
+fn client(
+    trusted: &Authority,
+    signed: Option<&Signed>,
+    version: &'static SupportedProtocolVersion,
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.root.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match signed {
+        None => config.with_no_client_auth(),
+        Some((cert, key)) => {
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            let chain = vec![cert.der().clone()];
+            config.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
+    config.resumption = Resumption::disabled();
+    Arc::new(config)
+}
+
+/// Who a node is, and a client that it answers; the folder is the node's.
+pub(in crate::rpc) fn acquainted() -> (tempfile::TempDir, Identity, Arc<ClientConfig>) {
+    let Node {
+        folder,
+        authority,
+        identity,
+    } = Node::new();
+    let config = client(&authority, Some(&authority.client()), &TLS13);
+    (folder, identity, config)
 }
 
 /// Passes what they write between the two until neither writes any more.

@@ -251,6 +251,7 @@ impl Hands<'_> {
         wanted: &Wanted,
     ) -> (Observed, Option<Trouble>) {
         let subject = self.subject;
+        let key = (subject.namespace.to_owned(), subject.name.to_owned());
         let node = match whereabouts(subject, wasm) {
             Whereabouts::Here(found) => {
                 if is_settled(&found.session, &spec(subject, wanted)) {
@@ -277,13 +278,10 @@ impl Hands<'_> {
             }
             // A sandbox that is to stand still needs no node for it.
             Whereabouts::Nowhere if subject.is_suspended() => return (Observed::Absent, None),
-            Whereabouts::Nowhere => {
-                let key = (subject.namespace.to_owned(), subject.name.to_owned());
-                match wasm.fleet.place(wanted, &key) {
-                    Ok(node) => node,
-                    Err(why) => return (unschedulable(why), None),
-                }
-            }
+            Whereabouts::Nowhere => match wasm.fleet.place(wanted, &key) {
+                Ok(node) => node,
+                Err(why) => return (unschedulable(why), None),
+            },
         };
         // Both at once: a session whose sandbox went meanwhile is swept away.
         let (marked, ensured) =
@@ -293,6 +291,14 @@ impl Hands<'_> {
         }
         match ensured {
             Ok(session) => (observed(&node, &session), None),
+            // Others were quicker, or the node counts otherwise than we do.
+            Err(LinkError::Refused(refusal)) if refusal.reason() == Reason::NoRoom => {
+                wasm.fleet.waits(key);
+                (
+                    unschedulable(format!("node {node}: {}", refusal.message)),
+                    None,
+                )
+            }
             Err(error) => (
                 self.as_it_was(wasm, &error),
                 Some(Trouble::Node(node, error)),

@@ -134,6 +134,12 @@ impl Fleet {
         chosen
     }
 
+    /// Notes that a sandbox waits for a node after all: it is looked at again
+    /// when nodes change.
+    pub fn waits(&self, key: Key) {
+        self.state().waiting.insert(key);
+    }
+
     /// Every session, with its node: for those who look for leftovers.
     pub fn sessions(&self) -> Vec<(String, Arc<Session>)> {
         let state = self.state();

@@ -12,6 +12,7 @@ use crate::claim::metrics::ClaimMetrics;
 use crate::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
 use crate::driver::ReconcileMetrics;
 use crate::event::Events;
+use crate::freshness::Freshness;
 use crate::pool;
 use crate::sandbox::metrics::SandboxMetrics;
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub struct Context {
     pub events: Events,
     /// What claims know before the caches do.
     pub ledger: Ledger,
+    /// What was written and not seen yet.
+    pub freshness: Freshness,
     /// What pools asked for and have not seen yet.
     pub pools: pool::Memories,
     /// The wasm tier, where it is on.

@@ -18,6 +18,7 @@ use crate::context::{Caches, Context, Guarded, Metrics};
 use crate::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
 use crate::driver::{self, Queue, Waiting, queue};
 use crate::event::Events;
+use crate::freshness::Freshness;
 use crate::names::{controller_of, label};
 use crate::settings::Settings;
 use crate::wasm::{Images, Key, Wasm};
@@ -88,6 +89,7 @@ impl Controllers {
             metrics: Metrics::register(registry),
             events: Events::new(client.clone(), crate::names::FIELD_MANAGER),
             ledger: claim::Ledger::default(),
+            freshness: Freshness::default(),
             pools: pool::Memories::default(),
             wasm: wasm.then(|| Wasm {
                 namespace: namespace.to_owned(),
@@ -336,6 +338,13 @@ fn ask<K: Watched>(queue: &Queue<K>, object: &K) {
     );
 }
 
+/// Of what is gone, no write is waited for.
+fn forget_gone<K: Watched>(context: &Context, change: &Change<K>) {
+    if let (Some(before), None) = (&change.before, &change.after) {
+        context.freshness.forget(before.meta());
+    }
+}
+
 impl Pushers {
     fn node_changed(&self, context: &Context, change: &Change<Node>) {
         let (Some(wasm), Some(node)) = (&context.wasm, change.latest()) else {
@@ -365,6 +374,7 @@ impl Pushers {
             .after
             .iter()
             .for_each(|sandbox| ask(&self.sandboxes, &**sandbox));
+        forget_gone(context, change);
         let heard = claim::concerns(change);
         for (namespace, name) in claim::hopeful(context, change) {
             self.claims.push(&namespace, &name);
@@ -397,6 +407,7 @@ impl Pushers {
 
     fn claim_changed(&self, context: &Context, change: &Change<Guarded<SandboxClaim>>) {
         claim::heard(context, change);
+        forget_gone(context, change);
         change
             .after
             .iter()
@@ -406,6 +417,7 @@ impl Pushers {
     fn pool_changed(&self, context: &Context, change: &Change<Guarded<SandboxWarmPool>>) {
         let Some(pool) = change.latest() else { return };
         ask(&self.pools, &**pool);
+        forget_gone(context, change);
         if change.after.is_none() {
             pool::forget(context, pool);
         }
@@ -419,6 +431,7 @@ impl Pushers {
             return;
         };
         ask(&self.templates, &**template);
+        forget_gone(context, change);
         let (namespace, name) = (
             template.namespace().unwrap_or_default(),
             template.name_any(),

@@ -139,6 +139,9 @@ pub async fn run<K, F, R>(
                 async move {
                     let started = Instant::now();
                     let key = key(&*object);
+                    if context.freshness.is_behind(object.meta()) {
+                        return Ok(Action::await_change());
+                    }
                     let result = reconcile(object, context).await;
                     measured.observe(&kind, started.elapsed(), &result);
                     if result.is_ok() {

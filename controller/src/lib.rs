@@ -21,6 +21,7 @@ pub mod controllers;
 pub mod crd;
 pub mod driver;
 pub mod event;
+pub mod freshness;
 pub mod names;
 pub mod pool;
 pub mod process;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::names::FIELD_MANAGER;
+use crate::names::{CORE_GROUP, FIELD_MANAGER};
 
 /// A kind that the API server keeps by namespace and name.
 pub trait Stored:
@@ -203,7 +203,7 @@ impl Context {
             .api::<K>(namespace)
             .patch(name, &params(), &Patch::Merge(patch))
             .await;
-        self.done::<K, _>("patch", result, namespace, name)
+        self.wrote("patch", result, namespace, name)
     }
 
     /// Merges a JSON patch into an object's status.
@@ -220,7 +220,7 @@ impl Context {
             .api::<K>(namespace)
             .patch_status(name, &params(), &Patch::Merge(patch))
             .await;
-        self.done::<K, _>("patch_status", result, namespace, name)
+        self.wrote("patch_status", result, namespace, name)
     }
 
     /// Deletes an object.
@@ -266,6 +266,22 @@ impl Context {
 
     fn api<K: Stored>(&self, namespace: &str) -> Api<K> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// As [`Context::done`], for what changes an object that is there. Only of
+    /// our own kinds are there passes that could come too early.
+    fn wrote<K: Stored>(
+        &self,
+        verb: &'static str,
+        result: Result<K, kube::Error>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<K, WriteError> {
+        let written = self.done::<K, K>(verb, result, namespace, name)?;
+        if K::group(&()).ends_with(CORE_GROUP) {
+            self.freshness.wrote(written.meta());
+        }
+        Ok(written)
     }
 
     fn done<K: Stored, T>(

@@ -55,7 +55,8 @@ pub async fn reconcile(
     let plan = context.pools.with(&owner.uid, |memory| {
         place::place(&wanted, &view, &mut memory.pace, &context.settings, now)
     });
-    let sandbox = build::sandbox(&owner, &wanted, &context.settings);
+    let sandbox = build::sandbox(&owner, &wanted, &context.settings)
+        .map(|sandbox| crate::sandbox::marked(sandbox, context.wasm.as_ref()));
     let done = apply::apply(&context, &owner, &plan, sandbox.as_ref(), now).await;
     report::report(&context, pool, &wanted, &view, &plan, done).await
 }

@@ -44,6 +44,7 @@ use place::Life;
 use refusal::{Refusal, Trouble};
 use report::Findings;
 use session::Tier;
+pub use session::marked;
 use validate::Subject;
 
 /// What events say that we were doing.

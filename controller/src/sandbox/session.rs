@@ -22,6 +22,8 @@ use crate::write::WriteError;
 
 /// Keeps a sandbox until its session is gone from its node.
 pub(super) const FINALIZER: &str = "mote.dev/session";
+/// The tier of sandboxes that are sessions.
+const WASM: &str = "wasm";
 /// Between looks at a node host that is not heard. Its return is heard of;
 /// this is for a node that goes for good.
 pub(super) const RECHECK: Duration = Duration::from_secs(10);
@@ -46,6 +48,24 @@ impl Tier {
             Self::Session(_) | Self::Refused(_) => Server::Session,
         }
     }
+}
+
+/// A sandbox that is to be created, marked with its tier already where it will
+/// be a session: one write less than marking it later.
+pub fn marked(mut sandbox: Sandbox, wasm: Option<&Wasm>) -> Sandbox {
+    let blueprint = &sandbox.spec.blueprint;
+    let class = blueprint.pod_template.spec.runtime_class_name.as_deref();
+    let is_session = wasm.is_some_and(|wasm| {
+        wasm.class(class) != Class::Pod && classify(blueprint, &wasm.images).is_ok()
+    });
+    if is_session {
+        let metadata = &mut sandbox.metadata;
+        let finalizers = metadata.finalizers.get_or_insert_default();
+        finalizers.push(FINALIZER.to_owned());
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.insert(annotation::TIER.to_owned(), WASM.to_owned());
+    }
+    sandbox
 }
 
 /// Chooses. What is there stays: a template is for the next time.
@@ -76,7 +96,7 @@ pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
     let metadata = &subject.sandbox.metadata;
     let annotations = metadata.annotations.clone().unwrap_or_default();
     let (name, reason, finalizer) = match tier {
-        Tier::Session(_) => ("wasm", None, true),
+        Tier::Session(_) => (WASM, None, true),
         Tier::Pod(objections) if !objections.is_empty() => {
             let told: Vec<String> = objections.iter().map(ToString::to_string).collect();
             ("pod", Some(told.join("; ")), false)

@@ -92,7 +92,7 @@ async fn each_of_a_batch_has_its_own_answer() {
         spec(1),
         SessionSpec {
             generation: 6,
-            env: [("A".to_owned(), "b".to_owned())].into(),
+            namespace: "another".to_owned(),
             ..spec(1)
         },
         SessionSpec {

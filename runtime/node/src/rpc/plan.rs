@@ -34,43 +34,48 @@ pub(super) fn plan(record: &Record, held: &Object, wanted: &Wanted) -> Result<Pl
             ),
         ));
     }
-    let differing = differing(record, held, wanted);
-    if !differing.is_empty() {
-        return Err(Refused::new(
-            Reason::Immutable,
-            format!(
-                "the {} of {uid} cannot change while it lives; delete it and make another",
-                differing.join(" and the ")
-            ),
-        ));
-    }
+    let whose = [
+        ("namespace", held.namespace == wanted.object.namespace),
+        ("name", held.name == wanted.object.name),
+    ];
+    immutable(uid, &whose)?;
     Ok(match (record.suspended, wanted.suspended) {
         (false, true) => Plan::Suspend,
-        (true, false) => Plan::Resume,
+        (true, false) => {
+            immutable(uid, &made_of(record, held, wanted))?;
+            Plan::Resume
+        }
+        // What it is made of is for the next time, as a pod's template is.
         _ if wanted.object.generation > held.generation => Plan::Follow,
         _ => Plan::Keep,
     })
 }
 
-/// What of it is wanted otherwise, and cannot change.
-fn differing(record: &Record, held: &Object, wanted: &Wanted) -> Vec<&'static str> {
-    let Object {
-        namespace,
-        name,
-        generation: _,
-        asked,
-    } = held;
+/// What it was made of, and whether that is what is wanted.
+fn made_of(record: &Record, held: &Object, wanted: &Wanted) -> [(&'static str, bool); 3] {
     [
-        ("namespace", *namespace == wanted.object.namespace),
-        ("name", *name == wanted.object.name),
         ("image", record.image == wanted.image),
         ("environment", record.env == wanted.env),
-        ("resources", *asked == wanted.object.asked),
+        ("resources", held.asked == wanted.object.asked),
     ]
-    .into_iter()
-    .filter(|(_, same)| !same)
-    .map(|(what, _)| what)
-    .collect()
+}
+
+fn immutable(uid: &impl std::fmt::Display, parts: &[(&'static str, bool)]) -> Result<(), Refused> {
+    let differing: Vec<_> = parts
+        .iter()
+        .filter(|(_, same)| !same)
+        .map(|(what, _)| *what)
+        .collect();
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::new(
+        Reason::Immutable,
+        format!(
+            "the {} of {uid} cannot change while it lives; delete it and make another",
+            differing.join(" and the ")
+        ),
+    ))
 }
 
 #[cfg(test)]
@@ -144,28 +149,42 @@ mod tests {
         assert_eq!(both, Err(Reason::Stale));
     }
 
-    #[test]
-    fn what_a_session_was_made_of_cannot_change() {
-        let changes: [fn(&mut SessionSpec); 5] = [
+    fn changes() -> [fn(&mut SessionSpec); 3] {
+        [
             |spec| spec.image = "other".to_owned(),
             |spec| spec.env.clear(),
-            |spec| spec.name = "other".to_owned(),
-            |spec| spec.namespace = "other".to_owned(),
             |spec| {
                 spec.resources = Some(mote_rpc::v1::Resources {
                     cpu_millis: 1,
                     ..Default::default()
                 });
             },
-        ];
-        for change in changes {
-            for generation in [5, 6] {
-                let planned = planned(false, |spec| {
+        ]
+    }
+
+    #[test]
+    fn what_a_session_is_made_of_is_looked_at_when_it_comes_back() {
+        for change in changes() {
+            let asked = |held: bool, suspended| {
+                planned(held, |spec| {
                     change(spec);
-                    spec.generation = generation;
-                });
-                assert_eq!(planned, Err(Reason::Immutable));
-            }
+                    (spec.generation, spec.suspended) = (6, suspended);
+                })
+            };
+            assert_eq!(asked(false, false), Ok(Plan::Follow));
+            assert_eq!(asked(false, true), Ok(Plan::Suspend));
+            assert_eq!(asked(true, false), Err(Reason::Immutable));
+        }
+    }
+
+    #[test]
+    fn a_session_never_becomes_another_ones() {
+        let others: [fn(&mut SessionSpec); 2] = [
+            |spec| spec.name = "other".to_owned(),
+            |spec| spec.namespace = "other".to_owned(),
+        ];
+        for change in others {
+            assert_eq!(planned(false, change), Err(Reason::Immutable));
         }
     }
 }

@@ -252,17 +252,18 @@ pub(super) fn spec(n: u32) -> SessionSpec {
     }
 }
 
-/// Runs a shell line in the session at this address, as the SDK does.
-pub(super) async fn sh(address: &str, line: &str) -> Result<Value, u16> {
+/// Runs a shell line in the session at this address, as the SDK does; else
+/// what it was answered, or why it was not.
+pub(super) async fn sh(address: &str, line: &str) -> Result<Value, String> {
     let url = format!("http://{address}:8888/execute");
     let command = json!({ "command": format!("sh -c '{line}'") });
     let asked = reqwest::Client::new().post(url).json(&command).send();
-    let response = within(asked).await.unwrap();
+    let response = within(asked).await.map_err(|error| error.to_string())?;
     let status = response.status();
     if status.is_success() {
         Ok(response.json().await.unwrap())
     } else {
-        Err(status.as_u16())
+        Err(status.to_string())
     }
 }
 

@@ -106,9 +106,25 @@ impl Server {
         limits: ListenLimits,
         shutdown: impl Future<Output = ()>,
     ) {
-        let metrics = self.0.node.0.shared.observer.metrics.clone();
-        let opened = move || metrics.connection();
-        listen::serve(listener, Doorway(self, door), limits, opened, shutdown).await;
+        let server = self.clone();
+        let opened = move |connection| server.admit(door, connection);
+        listen::serve_those(listener, Doorway(self, door), limits, opened, shutdown).await;
+    }
+
+    /// Counts a connection that may be made: where sandboxes are called as
+    /// pods are, none to an address that is nobody's.
+    fn admit(&self, door: Door, connection: Connection) -> Option<metrics::Connection> {
+        let node = &self.0.node.0;
+        let metrics = &node.shared.observer.metrics;
+        let Door::Sandbox(surface) = door else {
+            return Some(metrics.connection());
+        };
+        if self.0.open && node.addresses.owner(connection.local.ip()).is_none() {
+            let peer = connection.peer.ip().to_string();
+            self.refuse(&peer, None, surface, metrics::Refused::NoSandbox);
+            return None;
+        }
+        Some(metrics.connection())
     }
 
     async fn answer(self, door: Door, mut request: Request<Incoming>) -> Response<Body> {

@@ -96,6 +96,24 @@ pub async fn serve<S, G: Send + 'static>(
         + 'static,
     S::Future: Send,
 {
+    serve_those(listener, service, limits, |_| Some(opened()), shutdown).await;
+}
+
+/// As [`serve`], for those connections for which `opened` gives something;
+/// others are closed before a byte of them is read.
+pub async fn serve_those<S, G: Send + 'static>(
+    listener: TcpListener,
+    service: S,
+    limits: ListenLimits,
+    opened: impl Fn(Connection) -> Option<G>,
+    shutdown: impl Future<Output = ()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let server = server(&limits);
@@ -109,6 +127,9 @@ pub async fn serve<S, G: Send + 'static>(
         let Some((stream, ends, place)) = accepted else {
             continue;
         };
+        let Some(open) = opened(ends) else {
+            continue;
+        };
         // Small answers would wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
         let given_up = CancellationToken::new();
@@ -118,7 +139,7 @@ pub async fn serve<S, G: Send + 'static>(
         });
         let (unread, connection) = (Unread::of_all(), given_up.clone());
         let service = service.map_response(move |response| unread.count(response, connection));
-        let (server, watcher, open) = (server.clone(), graceful.watcher(), opened());
+        let (server, watcher) = (server.clone(), graceful.watcher());
         tokio::spawn(async move {
             let begun =
                 tokio::time::timeout(limits.head_time, begin(stream, limits.idle_time)).await;

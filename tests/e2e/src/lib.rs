@@ -12,6 +12,7 @@
     reason = "a harness stops the test at what it did not expect"
 )]
 
+mod call;
 mod controller;
 mod kubectl;
 mod manifest;
@@ -20,6 +21,7 @@ mod proxy;
 mod rows;
 mod story;
 
+pub use call::execute;
 pub use controller::{ControllerProcess, Only};
 pub use kubectl::{crash, kubectl, kubectl_fails};
 pub use manifest::{busybox, claim, patience, pool, sandbox, session, template};

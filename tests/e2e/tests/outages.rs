@@ -17,7 +17,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions};
 use mote_controller::crd::Sandbox;
-use mote_e2e::{Story, crash, patience, sandbox};
+use mote_e2e::{Story, crash, execute, patience, sandbox, session};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{Duration, timeout};
@@ -184,6 +184,32 @@ async fn watches_survive_an_api_server_that_restarts() {
     story
         .until_ready_is("before", "True", "DependenciesReady")
         .await;
+    story.end().await;
+}
+
+#[tokio::test]
+async fn a_node_host_that_is_killed_comes_back_with_files_and_addresses() {
+    let _alone = ALONE.lock().await;
+    let story = Story::begin("node").await;
+    story.create::<Sandbox>(sandbox("s", session("wasm"))).await;
+    let addresses = |sandbox: Sandbox| sandbox.status.unwrap().pod_ips;
+    let before = addresses(story.until_ready_is("s", "True", "DependenciesReady").await);
+    execute(&before[0], "sh -c 'echo kept > file'").unwrap();
+    let hosts: Api<Pod> = Api::namespaced(story.client.clone(), SYSTEM);
+    let labels = ListParams::default().labels("app=mote-node");
+    let at_once = DeleteParams {
+        grace_period_seconds: Some(0),
+        ..DeleteParams::default()
+    };
+    for host in hosts.list(&labels).await.unwrap() {
+        hosts.delete(&host.name_any(), &at_once).await.unwrap();
+    }
+    story
+        .until_ready_is("s", "False", "DependenciesNotReady")
+        .await;
+    let after = addresses(story.until_ready_is("s", "True", "DependenciesReady").await);
+    assert_eq!(after, before);
+    assert_eq!(execute(&after[0], "cat file").unwrap(), "kept\n");
     story.end().await;
 }
 

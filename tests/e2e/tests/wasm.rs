@@ -14,7 +14,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use mote_controller::crd::{Condition, Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
-use mote_e2e::{Story, claim, kubectl, patience, pool, sandbox, session, template};
+use mote_e2e::{Story, claim, execute, kubectl, patience, pool, sandbox, session, template};
 use serde_json::{Value, json};
 
 /// A sandbox of a runtime class, with a service.
@@ -43,28 +43,6 @@ async fn mode(story: &Story, mode: &str) {
     story
         .patch::<Sandbox>("s", json!({ "spec": { "operatingMode": mode } }))
         .await;
-}
-
-/// What a call over python-runtime's HTTP prints, asked as anyone on the
-/// cluster's network would; what went wrong, where there was no answer.
-fn execute(address: &str, line: &str) -> Result<String, String> {
-    let output = Command::new("curl")
-        .args([
-            "--silent",
-            "--show-error",
-            "--max-time",
-            "10",
-            "--fail-with-body",
-        ])
-        .args(["--json", &json!({ "command": line }).to_string()])
-        .arg(format!("http://{address}:8888/execute"))
-        .output()
-        .expect("curl");
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    Ok(answer["stdout"].as_str().unwrap_or_default().to_owned())
 }
 
 #[tokio::test]

@@ -28,11 +28,12 @@ async fn main() {
     let story = Story::begin("bench").await;
     let classes: Api<RuntimeClass> = Api::all(story.client.clone());
     let mut rows = Vec::new();
-    if chosen("wasm") && classes.get_opt("wasm").await.expect("an answer").is_some() {
-        rows.extend(wasm::rows(&story).await);
-    }
+    // First, for memory that a process had once it seldom gives back.
     if chosen("pods") {
         rows.extend(pods::rows(&story).await);
+    }
+    if chosen("wasm") && classes.get_opt("wasm").await.expect("an answer").is_some() {
+        rows.extend(wasm::rows(&story).await);
     }
     story.end().await;
     print!("{}", table(&rows));

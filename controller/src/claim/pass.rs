@@ -109,7 +109,7 @@ impl Pass<'_> {
     /// Makes a sandbox of the claim's own name.
     async fn create(&mut self, view: &View) -> Result<Sandbox, Failure> {
         let sandbox = build::cold(&self.claim, view.template()?)?;
-        let sandbox = crate::sandbox::marked(sandbox, self.context.wasm.as_ref());
+        let sandbox = crate::sandbox::marked(sandbox, self.context);
         let seen = self.seen();
         // What was written down before led nowhere.
         self.note(None, seen).await?;

@@ -56,7 +56,7 @@ pub async fn reconcile(
         place::place(&wanted, &view, &mut memory.pace, &context.settings, now)
     });
     let sandbox = build::sandbox(&owner, &wanted, &context.settings)
-        .map(|sandbox| crate::sandbox::marked(sandbox, context.wasm.as_ref()));
+        .map(|sandbox| crate::sandbox::marked(sandbox, &context));
     let done = apply::apply(&context, &owner, &plan, sandbox.as_ref(), now).await;
     report::report(&context, pool, &wanted, &view, &plan, done).await
 }

@@ -99,7 +99,8 @@ async fn live(
 ) -> Result<Action, ReconcileError> {
     let context = hands.context;
     let view = observe::observe(context, hands.subject).await?;
-    let tier = session::tier(hands.subject, &view, context.wasm.as_ref());
+    let policed = session::is_policed(hands.subject.sandbox, &context.caches);
+    let tier = session::tier(hands.subject, &view, policed, context.wasm.as_ref());
     let subject = &Subject {
         server: tier.server(),
         ..hands.subject.clone()

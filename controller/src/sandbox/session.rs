@@ -14,7 +14,8 @@ use super::refusal::{Refusal, Trouble};
 use super::report::{Findings, ServiceFound};
 use super::service;
 use super::validate::{Server, Subject};
-use crate::crd::Sandbox;
+use crate::context::{Caches, Context};
+use crate::crd::{NetworkPolicyManagement, Sandbox};
 use crate::driver::ReconcileError;
 use crate::names::annotation;
 use crate::wasm::{Class, Found, LinkError, Objection, Wanted, Wasm, classify, resolve};
@@ -52,11 +53,12 @@ impl Tier {
 
 /// A sandbox that is to be created, marked with its tier already where it will
 /// be a session: one write less than marking it later.
-pub fn marked(mut sandbox: Sandbox, wasm: Option<&Wasm>) -> Sandbox {
+pub fn marked(mut sandbox: Sandbox, context: &Context) -> Sandbox {
     let blueprint = &sandbox.spec.blueprint;
     let class = blueprint.pod_template.spec.runtime_class_name.as_deref();
-    let is_session = wasm.is_some_and(|wasm| {
-        wasm.class(class) != Class::Pod && classify(blueprint, &wasm.images).is_ok()
+    let policed = is_policed(&sandbox, &context.caches);
+    let is_session = context.wasm.as_ref().is_some_and(|wasm| {
+        wasm.class(class) != Class::Pod && classify(blueprint, policed, &wasm.images).is_ok()
     });
     if is_session {
         let metadata = &mut sandbox.metadata;
@@ -68,8 +70,24 @@ pub fn marked(mut sandbox: Sandbox, wasm: Option<&Wasm>) -> Sandbox {
     sandbox
 }
 
+/// Whether its template says that a network policy keeps others from it. One
+/// that cannot be read may say so.
+pub(super) fn is_policed(sandbox: &Sandbox, caches: &Caches) -> bool {
+    let metadata = &sandbox.metadata;
+    let annotations = metadata.annotations.as_ref();
+    let name = annotations.and_then(|all| all.get(annotation::SANDBOX_TEMPLATE_REF));
+    let template = name.and_then(|name| {
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        caches.templates.get(namespace, name)
+    });
+    template.is_some_and(|template| match &template.0 {
+        Ok(template) => template.spec.network_policy_management == NetworkPolicyManagement::Managed,
+        Err(_) => true,
+    })
+}
+
 /// Chooses. What is there stays: a template is for the next time.
-pub(super) fn tier(subject: &Subject<'_>, view: &View, wasm: Option<&Wasm>) -> Tier {
+pub(super) fn tier(subject: &Subject<'_>, view: &View, policed: bool, wasm: Option<&Wasm>) -> Tier {
     let Some(wasm) = wasm.filter(|_| view.owned.is_empty()) else {
         return Tier::Pod(Vec::new());
     };
@@ -78,7 +96,7 @@ pub(super) fn tier(subject: &Subject<'_>, view: &View, wasm: Option<&Wasm>) -> T
     if class == Class::Pod {
         return Tier::Pod(Vec::new());
     }
-    match (classify(blueprint, &wasm.images), class) {
+    match (classify(blueprint, policed, &wasm.images), class) {
         (Ok(wanted), _) => Tier::Session(wanted),
         (Err(objections), Class::Auto) => Tier::Pod(objections),
         (Err(objections), Class::Wasm | Class::Pod) => Tier::Refused(objections),

@@ -24,7 +24,7 @@ mod story;
 pub use call::execute;
 pub use controller::{ControllerProcess, Only};
 pub use kubectl::{crash, kubectl, kubectl_fails};
-pub use manifest::{busybox, claim, patience, pool, sandbox, session, template};
+pub use manifest::{busybox, claim, open_template, patience, pool, sandbox, session, template};
 pub use metrics::Scrape;
 pub use proxy::{Fault, Faults, FaultyApi};
 pub use rows::{Row, table};

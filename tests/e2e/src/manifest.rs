@@ -31,6 +31,13 @@ pub fn template(name: &str, pod: Value) -> Value {
     json!({ "metadata": { "name": name }, "spec": { "podTemplate": { "spec": pod } } })
 }
 
+/// A template around a pod, without a network policy.
+pub fn open_template(name: &str, pod: Value) -> Value {
+    let mut template = template(name, pod);
+    template["spec"]["networkPolicyManagement"] = json!("Unmanaged");
+    template
+}
+
 /// A pool of a template.
 pub fn pool(name: &str, template: &str, replicas: u32) -> Value {
     json!({

@@ -14,7 +14,9 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use mote_controller::crd::{Condition, Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
-use mote_e2e::{Story, claim, execute, kubectl, patience, pool, sandbox, session, template};
+use mote_e2e::{
+    Story, claim, execute, kubectl, open_template, patience, pool, sandbox, session, template,
+};
 use serde_json::{Value, json};
 
 /// A sandbox of a runtime class, with a service.
@@ -236,7 +238,7 @@ async fn a_sandbox_that_no_node_can_take_waits_as_a_pod_would() {
 async fn a_claim_takes_a_session_from_a_pool_that_fills_again() {
     let story = Story::begin("wasm").await;
     story
-        .create::<SandboxTemplate>(template("t", session("wasm")))
+        .create::<SandboxTemplate>(open_template("t", session("wasm")))
         .await;
     story.create::<SandboxWarmPool>(pool("p", "t", 2)).await;
     let full = |pool: &SandboxWarmPool| {
@@ -267,10 +269,27 @@ async fn a_claim_takes_a_session_from_a_pool_that_fills_again() {
 }
 
 #[tokio::test]
+async fn a_policy_that_nobody_would_enforce_makes_no_session() {
+    let story = Story::begin("wasm").await;
+    let policed = template("t", session("wasm"));
+    story.create::<SandboxTemplate>(policed).await;
+    story.create::<SandboxWarmPool>(pool("p", "t", 1)).await;
+    let refused = |all: &[Sandbox]| {
+        let ready = all.iter().filter_map(|sandbox| condition(sandbox, "Ready"));
+        let told = ready.filter(|it| it.reason == "InvalidConfiguration");
+        told.filter(|it| it.message.contains("networkPolicy"))
+            .count()
+            == 1
+    };
+    story.until_all("", "refused", refused).await;
+    story.end().await;
+}
+
+#[tokio::test]
 async fn the_python_sdk_finds_the_same_in_a_session_as_in_a_pod() {
     let story = Story::begin("wasm-sdk").await;
     story
-        .create::<SandboxTemplate>(template("t", session("wasm")))
+        .create::<SandboxTemplate>(open_template("t", session("wasm")))
         .await;
     story
         .create::<SandboxWarmPool>(pool("sessions", "t", 1))

@@ -16,13 +16,13 @@ fn session(generation: i64, phase: Phase) -> Session {
 
 fn objections() -> Vec<Objection> {
     let sandbox = with(|spec| spec.blueprint.pod_template.spec.host_network = Some(true));
-    classify(&sandbox.spec.blueprint, &Images::default()).unwrap_err()
+    classify(&sandbox.spec.blueprint, false, &Images::default()).unwrap_err()
 }
 
 #[test]
 fn without_the_tier_every_sandbox_is_a_pod() {
     assert_eq!(
-        tier(&subject(&sandbox()), &View::default(), None),
+        tier(&subject(&sandbox()), &View::default(), false, None),
         Tier::Pod(vec![])
     );
 }
@@ -33,7 +33,10 @@ fn a_pod_that_is_there_stays_whatever_the_template_says() {
         owned: vec![shared(own_pod("Running"))],
         ..View::default()
     };
-    assert_eq!(tier(&subject(&sandbox()), &view, None), Tier::Pod(vec![]));
+    assert_eq!(
+        tier(&subject(&sandbox()), &view, false, None),
+        Tier::Pod(vec![])
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use mote_controller::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
-use mote_e2e::{Row, Story, claim, pool, sandbox, session, template};
+use mote_e2e::{Row, Story, claim, open_template, pool, sandbox, session};
 use serde_json::{Value, json};
 
 use crate::costs::{costs, text};
@@ -23,7 +23,7 @@ const HANDS: usize = 50;
 /// All rows.
 pub(crate) async fn rows(story: &Story) -> Vec<Row> {
     story
-        .create::<SandboxTemplate>(template("w", session("wasm")))
+        .create::<SandboxTemplate>(open_template("w", session("wasm")))
         .await;
     story.create::<SandboxWarmPool>(pool("none", "w", 0)).await;
     story.create::<SandboxWarmPool>(pool("some", "w", 20)).await;

@@ -1,18 +1,8 @@
-//! The router's process; what it does is in the library.
+//! The router's process; what it does is in the library, which is compiled
+//! once for it and for the tests.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use mote_router::options::Options;
-use mote_router::process::run;
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mote-router: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> ExitCode {
+    mote_router::process::main()
 }

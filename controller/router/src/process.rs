@@ -1,11 +1,13 @@
 //! The process around the proxy: ports, log, cluster, signals.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Parser;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use prometheus_client::registry::Registry;
@@ -30,6 +32,26 @@ const QUIET: Duration = Duration::from_secs(3 * 60);
 /// How long connections are still taken after the process is told to end: those
 /// who send them hear of it a little later.
 const LINGER: Duration = Duration::from_secs(3);
+
+/// Does what the words of this process ask for. Everything asynchronous is
+/// polled in here: whatever crate does that compiles all of it.
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(options)),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mote-router: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Passes requests on until a signal ends it.
 ///

@@ -141,11 +141,12 @@ async fn a_sandbox_comes_to_life_and_says_so_to_the_letter() {
     let row = kubectl(&["get", "sandboxes", "-n", &story.namespace]);
     let words: Vec<_> = row.split_whitespace().collect();
     assert_eq!(
-        words[..7],
+        words[..8],
         [
             "NAME",
             "READY",
             "REASON",
+            "TIER",
             "AGE",
             "s",
             "True",

@@ -3,10 +3,11 @@
 usage: sdk.py python-runtime URL SANDBOX      its direct connection
        sdk.py sandboxd ADDRESS REST GRPC      its in-cluster connection
        sdk.py cluster NAMESPACE POOL          a claim on the pool, and what it got
+       sdk.py tunnel NAMESPACE POOL           the same by its default connection
 
 The first two need no cluster: a stand-in answers for the one object that the
-SDK reads. The third is the SDK from end to end, against the cluster of
-KUBECONFIG.
+SDK reads. The others are the SDK from end to end, against the cluster of
+KUBECONFIG; the last goes through kubectl and the router.
 """
 
 import sys
@@ -15,6 +16,7 @@ from k8s_agent_sandbox import SandboxClient
 from k8s_agent_sandbox.exceptions import SandboxNotFoundError, SandboxRequestError
 from k8s_agent_sandbox.models import (
     SandboxDirectConnectionConfig,
+    SandboxLocalTunnelConnectionConfig,
     SandboxdInClusterConnectionConfig,
 )
 from k8s_agent_sandbox.sandbox import Sandbox
@@ -115,9 +117,20 @@ def cluster():
         raise AssertionError("found a sandbox that was deleted")
 
 
+def tunnel():
+    namespace, pool = sys.argv[2:]
+    client = SandboxClient(connection_config=SandboxLocalTunnelConnectionConfig())
+    sandbox = client.create_sandbox(pool, namespace=namespace, claim_name="by-tunnel")
+    for case in (commands, files):
+        case(sandbox)
+        print(case.__name__)
+    client.delete_sandbox("by-tunnel", namespace)
+    print("tunnel")
+
+
 def main():
-    if sys.argv[1] == "cluster":
-        cluster()
+    if sys.argv[1] in ("cluster", "tunnel"):
+        {"cluster": cluster, "tunnel": tunnel}[sys.argv[1]]()
         return
     sandbox = connect()
     cases = [commands, files] + ([sandboxd] if sys.argv[1] == "sandboxd" else [])

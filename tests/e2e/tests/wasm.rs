@@ -285,6 +285,22 @@ async fn a_policy_that_nobody_would_enforce_makes_no_session() {
     story.end().await;
 }
 
+/// What the published SDK prints in one of the modes of `sdk.py`.
+fn sdk(mode: &str, story: &Story, pool: &str) -> Vec<String> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let output = Command::new(format!("{root}/target/tools/clients/venv/bin/python"))
+        .arg(format!("{root}/tests/clients/sdk.py"))
+        .args([mode, &story.namespace, pool])
+        .output()
+        .expect("Python with the SDK; scripts/test-clients brings it");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}{err}");
+    out.lines().map(str::to_owned).collect()
+}
+
 #[tokio::test]
 async fn the_python_sdk_finds_the_same_in_a_session_as_in_a_pod() {
     let story = Story::begin("wasm-sdk").await;
@@ -294,20 +310,29 @@ async fn the_python_sdk_finds_the_same_in_a_session_as_in_a_pod() {
     story
         .create::<SandboxWarmPool>(pool("sessions", "t", 1))
         .await;
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let output = Command::new(format!("{root}/target/tools/clients/venv/bin/python"))
-        .arg(format!("{root}/tests/clients/sdk.py"))
-        .args(["cluster", &story.namespace, "sessions"])
-        .output()
-        .expect("Python with the SDK; scripts/test-clients brings it");
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{out}{err}");
     assert_eq!(
-        out.lines().collect::<Vec<_>>(),
+        sdk("cluster", &story, "sessions"),
         ["commands", "files", "sandboxd", "cluster"]
     );
+    story.end().await;
+}
+
+#[tokio::test]
+async fn the_sdks_default_connection_leads_through_the_router_to_an_image_of_pods() {
+    let story = Story::begin("wasm-tunnel").await;
+    let mut unmodified = session("wasm-auto");
+    unmodified["containers"][0]["image"] =
+        json!("registry.k8s.io/agent-sandbox/python-runtime-sandbox:v0.1.0");
+    story
+        .create::<SandboxTemplate>(open_template("t", unmodified))
+        .await;
+    story
+        .create::<SandboxWarmPool>(pool("sessions", "t", 1))
+        .await;
+    assert_eq!(
+        sdk("tunnel", &story, "sessions"),
+        ["commands", "files", "tunnel"]
+    );
+    assert!(story.list::<Pod>("").await.is_empty());
     story.end().await;
 }

@@ -106,7 +106,12 @@ async fn a_pod_reaches_a_session_at_its_address_and_by_its_name() {
         .clone()
         .unwrap();
     for host in [address(&served), name] {
-        let ask = format!("printf 'GET / HTTP/1.0\\r\\nHost: s\\r\\n\\r\\n' | nc -w 5 {host} 8888");
+        // Its side stays open until the answer has come: who closes it first
+        // has hung up, as servers see it.
+        let ask = format!(
+            "mkfifo f.$$ && {{ nc -w 5 {host} 8888 <f.$$ & exec 3>f.$$; \
+             printf 'GET / HTTP/1.0\\r\\nHost: s\\r\\n\\r\\n' >&3; wait; }}"
+        );
         let told = kubectl(&[
             "-n",
             &story.namespace,

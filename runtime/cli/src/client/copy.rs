@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::ReaderStream;
 
-use crate::client::api::Api;
+use crate::client::api::{Api, ApiError};
 use crate::client::archive;
 use crate::client::args::CopyArgs;
 use crate::client::listing::is_listing;
@@ -134,9 +134,12 @@ fn stream(from: impl AsyncRead + Send + 'static) -> Body {
 }
 
 async fn put(api: &Api, url: Url, to: &Remote, body: Body) -> Result<(), Failure> {
+    let during = |error: ApiError| error.during(&format!("write {to}"));
+    // A server that refuses while it is still sent to may be heard to hang up
+    // before it is heard to say why.
+    api.sandbox(&to.id).await.map_err(during)?;
     let request = api.files(Method::PUT, &to.id, url).body(body);
-    let done = api.answer(request).await.map(drop);
-    done.map_err(|error| error.during(&format!("write {to}")))
+    api.answer(request).await.map(drop).map_err(during)
 }
 
 async fn put_folder(api: &Api, folder: PathBuf, to: &Remote) -> Result<(), Failure> {

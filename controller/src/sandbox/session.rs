@@ -105,8 +105,13 @@ pub(super) fn tier(subject: &Subject<'_>, view: &View, policed: bool, wasm: Opti
 
 /// What stands in the way of a session, as a refusal.
 pub(super) fn refusal(objections: &[Objection]) -> Refusal {
+    Refusal::NotWasm(told(objections))
+}
+
+/// All of them, in one sentence.
+fn told(objections: &[Objection]) -> String {
     let told: Vec<String> = objections.iter().map(ToString::to_string).collect();
-    Refusal::NotWasm(told.join("; "))
+    told.join("; ")
 }
 
 /// The patch that marks a sandbox as one of this tier, if it is not so yet.
@@ -115,10 +120,7 @@ pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
     let annotations = metadata.annotations.clone().unwrap_or_default();
     let (name, reason, finalizer) = match tier {
         Tier::Session(_) => (WASM, None, true),
-        Tier::Pod(objections) if !objections.is_empty() => {
-            let told: Vec<String> = objections.iter().map(ToString::to_string).collect();
-            ("pod", Some(told.join("; ")), false)
-        }
+        Tier::Pod(objections) if !objections.is_empty() => ("pod", Some(told(objections)), false),
         // Nobody asked for a choice.
         Tier::Pod(_) | Tier::Refused(_) => return None,
     };
@@ -289,10 +291,11 @@ impl Hands<'_> {
         wanted: &Wanted,
     ) -> (Observed, Option<Trouble>) {
         let subject = self.subject;
+        let spec = spec(subject, wanted);
         let key = (subject.namespace.to_owned(), subject.name.to_owned());
         let node = match whereabouts(subject, wasm) {
             Whereabouts::Here(found) => {
-                if is_settled(&found.session, &spec(subject, wanted)) {
+                if is_settled(&found.session, &spec) {
                     let marked = self.mark(tier).await;
                     return (
                         observed(&found.node, &found.session),
@@ -322,8 +325,7 @@ impl Hands<'_> {
             },
         };
         // Both at once: a session whose sandbox went meanwhile is swept away.
-        let (marked, ensured) =
-            tokio::join!(self.mark(tier), ensure(wasm, &node, spec(subject, wanted)));
+        let (marked, ensured) = tokio::join!(self.mark(tier), ensure(wasm, &node, spec));
         if let Err(error) = marked {
             return (Observed::Unknown, Some(error.into()));
         }

@@ -9,6 +9,7 @@ mod args;
 mod client;
 mod compile;
 mod config;
+mod daemon;
 mod failure;
 mod grants;
 mod inspect;

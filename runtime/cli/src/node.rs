@@ -10,30 +10,32 @@ mod folder;
 mod memory;
 mod prefix;
 mod seed;
-mod signals;
 
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use mote_node::{Identity, Node, Rpc, SandboxPort, Server};
+use mote_node::{Identity, Node, Rpc, Server};
 use mote_surface::listen::ListenLimits;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::args::PlacesArgs;
+use crate::daemon::{self, Stops};
 use crate::failure::Failure;
 use crate::{log, report};
 
 use config::Config;
 pub(crate) use config::NodeArgs;
 pub(crate) use folder::{FolderArgs, give as give_folder};
-use signals::Stops;
+
+/// What to do where a port of sandboxes is taken, which has no flag.
+const DOOR_TAKEN: &str = " for sandboxes; stop what does on this machine";
 
 /// Serves until it is told to stop; gives the exit status.
 pub(crate) fn node(args: NodeArgs, places: &PlacesArgs) -> Result<u8, Failure> {
     log::serve(args.log_format);
-    signals::raise_open_files();
+    daemon::raise_open_files();
     let config = config::check(args, places)?;
     if let Some(compiled) = &config.compiled {
         let copied = seed::copy(compiled, &config.node.host.cache);
@@ -56,9 +58,9 @@ async fn run(config: Config) -> Result<(), Failure> {
     let mut stops = Stops::watch()?;
     let identity = Identity::open(config.files, &config.client);
     let identity = identity.map_err(|error| Failure::Host(error.into()))?;
-    let own = bind(config.listen, "--listen").await?;
-    let page = bind(config.metrics, "--metrics").await?;
-    let doors = open_doors(config.prefix.addr()).await?;
+    let own = daemon::bind(config.listen, &taken("--listen")).await?;
+    let page = daemon::bind(config.metrics, &taken("--metrics")).await?;
+    let doors = daemon::open_doors(config.prefix.addr(), DOOR_TAKEN).await?;
     let node = Node::open(config.node).map_err(|error| Failure::Host(error.into()))?;
     let rpc = Rpc::new(node.clone(), config.rpc);
     let (calls, rest) = (Tasks::default(), Tasks::default());
@@ -72,13 +74,7 @@ async fn run(config: Config) -> Result<(), Failure> {
         let served = server.clone().serve_sandboxes(door, port, limits, stopped);
         calls.tasks.spawn(served);
     }
-    let timekeeper = tokio::spawn({
-        let node = node.clone();
-        async move {
-            // Time goes on while programs are compiled.
-            tokio::join!(node.make_ready(), node.keep_time());
-        }
-    });
+    let timekeeper = daemon::keep_time(&node);
     let listening = format!("listening on {}, metrics on {}\n", at(&own)?, at(&page)?);
     report::print(listening.as_bytes())?;
     let stopped = || rest.stop.clone().cancelled_owned();
@@ -121,24 +117,7 @@ fn at(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     Ok(listener.local_addr().context("failed to listen")?)
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).await;
-    Ok(listener.with_context(|| {
-        format!("failed to listen on {address}; stop what does, or name another with {flag}")
-    })?)
-}
-
-/// A listener for each port of sandboxes' own addresses. It hears all of the
-/// machine's addresses; what is no sandbox's is turned away.
-async fn open_doors(prefix: std::net::IpAddr) -> Result<Vec<(SandboxPort, TcpListener)>, Failure> {
-    let mut doors = Vec::new();
-    for port in SandboxPort::ALL {
-        let address = SocketAddr::new(prefix::any(prefix), port.number());
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.with_context(|| {
-            format!("failed to listen on {address} for sandboxes; stop what does on this machine")
-        })?;
-        doors.push((port, listener));
-    }
-    Ok(doors)
+/// What to do where the address of a flag is taken.
+fn taken(flag: &str) -> String {
+    format!("; stop what does, or name another with {flag}")
 }

@@ -3,26 +3,28 @@
 mod config;
 mod token;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context;
-use mote_node::{Node, NodeConfig, SandboxPort, Server};
+use mote_node::{Node, NodeConfig, Server};
 use mote_surface::listen::ListenLimits;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::args::PlacesArgs;
+use crate::daemon::{self, Stops};
 use crate::failure::Failure;
 use crate::{log, report};
 
 pub(crate) use config::ServeArgs;
 
+/// What to do where an address is taken.
+const TAKEN: &str = "; stop what does, or name another with --listen";
+
 /// Serves until it is told to stop; gives the exit status.
 pub(crate) fn serve(args: ServeArgs, places: &PlacesArgs) -> Result<u8, Failure> {
     log::serve(args.log_format);
-    raise_open_files();
+    daemon::raise_open_files();
     let config = config::check(args, places)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -34,28 +36,14 @@ pub(crate) fn serve(args: ServeArgs, places: &PlacesArgs) -> Result<u8, Failure>
     Ok(0)
 }
 
-/// Each live sandbox takes a few handles; the soft limit is made for programs
-/// that select over them.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let now = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: now.maximum,
-        ..now
-    };
-    if let Err(errno) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%errno, "failed to raise the number of open files");
-    }
-}
-
 async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    let mut stops = stop_signals()?;
+    let mut stops = Stops::watch()?;
     let prefix = config.addresses;
-    let listener = bind(listen).await?;
+    let listener = daemon::bind(listen, TAKEN).await?;
     let doors = match prefix {
         None => Vec::new(),
-        Some(prefix) => open_doors(prefix.addr()).await?,
+        Some(prefix) => daemon::open_doors(prefix.addr(), TAKEN).await?,
     };
     let node = Node::open(config).map_err(|error| Failure::Host(error.into()))?;
     let server = Server::new(node.clone());
@@ -68,13 +56,7 @@ async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
             server.serve_sandboxes(door, port, limits, stopped).await;
         });
     }
-    let timekeeper = tokio::spawn({
-        let node = node.clone();
-        async move {
-            // Time goes on while programs are compiled.
-            tokio::join!(node.make_ready(), node.keep_time());
-        }
-    });
+    let timekeeper = daemon::keep_time(&node);
     let bound = listener.local_addr().context("failed to listen")?;
     report::print(format!("listening on http://{bound}\n").as_bytes())?;
     let own = server.serve(listener, limits, stop.clone().cancelled_owned());
@@ -89,54 +71,8 @@ async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
     tokio::select! {
         () = ended => {}
         // Whoever asks twice does not want to wait for others.
-        _ = stops.recv() => {}
+        () = stops.recv() => {}
     }
     timekeeper.abort();
     Ok(())
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).await;
-    Ok(listener.with_context(|| {
-        format!("failed to listen on {address}; stop what does, or name another with --listen")
-    })?)
-}
-
-/// A listener for each port of sandboxes' own addresses. It hears all of the
-/// machine's addresses; what is no sandbox's is not answered.
-async fn open_doors(prefix: IpAddr) -> Result<Vec<(SandboxPort, TcpListener)>, Failure> {
-    let any = match prefix {
-        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
-    };
-    let mut doors = Vec::new();
-    for port in SandboxPort::ALL {
-        let address = SocketAddr::new(any, port.number());
-        doors.push((port, bind(address).await?));
-    }
-    Ok(doors)
-}
-
-/// The signals that ask for the end.
-struct Stops {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stops {
-    /// The next of them.
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-fn stop_signals() -> Result<Stops, Failure> {
-    let watch = |kind| signal(kind).context("failed to watch for signals");
-    Ok(Stops {
-        terminate: watch(SignalKind::terminate())?,
-        interrupt: watch(SignalKind::interrupt())?,
-    })
 }

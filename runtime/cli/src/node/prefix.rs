@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use ipnet::IpNet;
@@ -32,14 +31,6 @@ fn parse(text: &str) -> Result<IpNet, String> {
     };
     word.parse()
         .map_err(|_| format!("{word:?} is no prefix; write one such as 10.99.7.0/24"))
-}
-
-/// The address under which a listener hears all of this family.
-pub(super) fn any(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod manifest;
 mod metrics;
 mod proxy;
 mod rows;
+mod sdk;
 mod story;
 
 pub use call::execute;
@@ -28,4 +29,5 @@ pub use manifest::{busybox, claim, open_template, patience, pool, sandbox, sessi
 pub use metrics::Scrape;
 pub use proxy::{Fault, Faults, FaultyApi};
 pub use rows::{Row, table};
+pub use sdk::sdk;
 pub use story::{Kind, Story};

@@ -7,10 +7,8 @@
     reason = "a test target is a crate of its own, and may stop at what it did not expect"
 )]
 
-use std::process::Command;
-
 use mote_controller::crd::{SandboxTemplate, SandboxWarmPool};
-use mote_e2e::{Story, pool, template};
+use mote_e2e::{Story, pool, sdk, template};
 use serde_json::json;
 
 /// The image with the daemon for pods.
@@ -43,23 +41,8 @@ async fn the_python_sdk_creates_finds_uses_and_deletes_a_sandbox_in_a_pod() {
             .is_some_and(|it| it.ready_replicas == 1)
     };
     story.until("daemons", "full", full).await;
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let output = Command::new(format!("{root}/target/tools/clients/venv/bin/python"))
-        .args([
-            &format!("{root}/tests/clients/sdk.py"),
-            "cluster",
-            &story.namespace,
-            "daemons",
-        ])
-        .output()
-        .expect("Python with the SDK; scripts/test-clients brings it");
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{out}{err}");
     assert_eq!(
-        out.lines().collect::<Vec<_>>(),
+        sdk("cluster", &story.namespace, "daemons"),
         ["commands", "files", "sandboxd", "cluster"]
     );
     story.end().await;

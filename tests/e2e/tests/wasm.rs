@@ -7,15 +7,13 @@
     reason = "a test target is a crate of its own, and may stop at what it did not expect"
 )]
 
-use std::process::Command;
-
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use mote_controller::crd::{Condition, Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
 use mote_e2e::{
-    Story, claim, execute, kubectl, open_template, patience, pool, sandbox, session, template,
+    Story, claim, execute, kubectl, open_template, patience, pool, sandbox, sdk, session, template,
 };
 use serde_json::{Value, json};
 
@@ -290,22 +288,6 @@ async fn a_policy_that_nobody_would_enforce_makes_no_session() {
     story.end().await;
 }
 
-/// What the published SDK prints in one of the modes of `sdk.py`.
-fn sdk(mode: &str, story: &Story, pool: &str) -> Vec<String> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let output = Command::new(format!("{root}/target/tools/clients/venv/bin/python"))
-        .arg(format!("{root}/tests/clients/sdk.py"))
-        .args([mode, &story.namespace, pool])
-        .output()
-        .expect("Python with the SDK; scripts/test-clients brings it");
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{out}{err}");
-    out.lines().map(str::to_owned).collect()
-}
-
 #[tokio::test]
 async fn the_python_sdk_finds_the_same_in_a_session_as_in_a_pod() {
     let story = Story::begin("wasm-sdk").await;
@@ -316,7 +298,7 @@ async fn the_python_sdk_finds_the_same_in_a_session_as_in_a_pod() {
         .create::<SandboxWarmPool>(pool("sessions", "t", 1))
         .await;
     assert_eq!(
-        sdk("cluster", &story, "sessions"),
+        sdk("cluster", &story.namespace, "sessions"),
         ["commands", "files", "sandboxd", "cluster"]
     );
     story.end().await;
@@ -335,7 +317,7 @@ async fn the_sdks_default_connection_leads_through_the_router_to_an_image_of_pod
         .create::<SandboxWarmPool>(pool("sessions", "t", 1))
         .await;
     assert_eq!(
-        sdk("tunnel", &story, "sessions"),
+        sdk("tunnel", &story.namespace, "sessions"),
         ["commands", "files", "tunnel"]
     );
     assert!(story.list::<Pod>("").await.is_empty());

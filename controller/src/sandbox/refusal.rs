@@ -107,7 +107,7 @@ impl Trouble {
         };
         matches!(
             refusal.reason(),
-            Reason::Invalid | Reason::Immutable | Reason::ImageUnknown
+            Reason::Invalid | Reason::Immutable | Reason::ImageUnknown | Reason::ImageInvalid
         )
     }
 

@@ -166,6 +166,7 @@ fn spec(subject: &Subject<'_>, wanted: &Wanted) -> SessionSpec {
             cpu_millis: wanted.cpu_millis,
             disk_bytes: wanted.disk_bytes,
         }),
+        ..SessionSpec::default()
     }
 }
 
@@ -176,14 +177,21 @@ fn is_settled(session: &Session, spec: &SessionSpec) -> bool {
     } else {
         Phase::Running
     };
-    session.generation == spec.generation && session.phase() == phase
+    let ended = matches!(session.phase(), Phase::Succeeded | Phase::Failed);
+    let as_wanted = session.phase() == phase || (ended && !spec.suspended);
+    session.generation == spec.generation && as_wanted
 }
 
 /// A session as what serves the sandbox, in the words of pods: clients compare them.
 fn backing(node: &str, session: &Session, heard: bool) -> Backing {
     Backing {
         owned: true,
-        phase: "Running".to_owned(),
+        phase: match session.phase() {
+            Phase::Succeeded => "Succeeded",
+            Phase::Failed => "Failed",
+            _ => "Running",
+        }
+        .to_owned(),
         ready: heard && session.phase() == Phase::Running,
         ips: session.addresses.clone(),
         node: Some(node.to_owned()),
@@ -197,7 +205,7 @@ fn backing(node: &str, session: &Session, heard: bool) -> Backing {
 fn observed(node: &str, session: &Session) -> Observed {
     match session.phase() {
         Phase::Suspended => Observed::Absent,
-        Phase::Running | Phase::Barred | Phase::Unspecified => {
+        Phase::Running | Phase::Barred | Phase::Succeeded | Phase::Failed | Phase::Unspecified => {
             Observed::Here(backing(node, session, true))
         }
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mote_rpc::v1::node_service_server::{NodeService, NodeServiceServer};
-use mote_rpc::v1::{DeleteRequest, DeleteResponse, EnsureRequest, EnsureResponse, WatchRequest};
+use mote_rpc::v1::{
+    DeleteRequest, DeleteResponse, EnsureRequest, EnsureResponse, PoliceRequest, PoliceResponse,
+    WatchRequest,
+};
 use mote_surface::Caller;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
@@ -95,6 +98,13 @@ impl NodeService for Rpc {
         check_count(uids.len())?;
         let refusals = self.delete_all(uids, &caller).await;
         Ok(Response::new(DeleteResponse { refusals }))
+    }
+
+    async fn police(
+        &self,
+        _request: Request<PoliceRequest>,
+    ) -> Result<Response<PoliceResponse>, Status> {
+        Err(Status::unimplemented("this node host keeps no policies"))
     }
 
     async fn watch(

@@ -22,6 +22,7 @@ pub(super) fn told(sandbox: &Sandbox) -> Option<v1::Session> {
             namespace: object.namespace.clone(),
             name: object.name.clone(),
             phase: phase.into(),
+            exit_code: None,
             addresses: record.address.iter().map(ToString::to_string).collect(),
             has_files,
             resources: Some(v1::Resources {

@@ -38,8 +38,28 @@ impl Wanted {
             image,
             env,
             resources,
+            registry_credentials: _, // No image is pulled.
+            policy,
+            volumes,
+            mounts,
+            working_dir,
+            command,
+            active_deadline_seconds,
         } = spec;
         let id = parse_uid(&uid)?;
+        for (what, asked) in [
+            ("policy", !policy.is_empty()),
+            ("volumes", !volumes.is_empty() || !mounts.is_empty()),
+            ("working directory", !working_dir.is_empty()),
+            ("command", command.is_some()),
+            ("deadline", active_deadline_seconds > 0),
+        ] {
+            if asked {
+                return Err(invalid(format!(
+                    "{uid} asks for a {what}, and this node host keeps none"
+                )));
+            }
+        }
         if generation < 1 {
             return Err(invalid(format!(
                 "generation {generation} of {uid}: an object's generation is 1 at least"
@@ -134,7 +154,7 @@ pub(super) mod tests {
             suspended: false,
             image: "mote.dev/base".to_owned(),
             env: [("A".to_owned(), "b".to_owned())].into(),
-            resources: None,
+            ..SessionSpec::default()
         }
     }
 

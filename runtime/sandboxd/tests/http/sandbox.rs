@@ -1,6 +1,6 @@
 //! A sandbox of processes in a folder of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,7 +15,9 @@ use tower::util::ServiceExt;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Sandbox {
-    root: tempfile::TempDir,
+    /// Nobody else's: what is found beside the workspace came out of it.
+    around: tempfile::TempDir,
+    root: PathBuf,
     pub(crate) backend: ProcessBackend,
     rest: Router,
     runtime: Router,
@@ -39,10 +41,13 @@ impl Answer {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let backend = ProcessBackend::open(root.path(), 4096, "SANDBOX_").unwrap();
+        let around = tempfile::tempdir().unwrap();
+        let root = around.path().join("workspace");
+        std::fs::create_dir(&root).unwrap();
+        let backend = ProcessBackend::open(&root, 4096, "SANDBOX_").unwrap();
         let here = Extension(backend.clone());
         Self {
+            around,
             root,
             backend,
             rest: rest::router::<ProcessBackend>().layer(here.clone()),
@@ -51,7 +56,12 @@ impl Sandbox {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.root.path()
+        &self.root
+    }
+
+    /// A path outside, in the folder that the workspace is in.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.around.path().join(name)
     }
 
     /// Asks sandboxd's REST.

@@ -1,0 +1,56 @@
+//! What a container may use.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::{Reader, Wanted, empty};
+use crate::blueprint::quantity;
+
+impl Reader {
+    pub(super) fn resources(&mut self, resources: &ResourceRequirements, wanted: &mut Wanted) {
+        let ResourceRequirements {
+            claims,
+            limits,
+            requests,
+        } = resources;
+        self.none(
+            "containers[0].resources.claims",
+            empty(claims),
+            "are devices, which wasm sessions cannot have",
+        );
+        // A limit is what counts; where there is none, what was asked for.
+        for (kind, amounts) in [("requests", requests), ("limits", limits)] {
+            for (name, amount) in amounts.iter().flatten() {
+                self.resource(
+                    &format!("containers[0].resources.{kind}[{name}]"),
+                    name,
+                    amount,
+                    wanted,
+                );
+            }
+        }
+    }
+
+    fn resource(&mut self, field: &str, name: &str, amount: &Quantity, wanted: &mut Wanted) {
+        const NANOS: i128 = 1_000_000_000;
+        const NANOS_PER_MILLI: i128 = 1_000_000;
+        let Some(nanos) = quantity::nanos(&amount.0).filter(|nanos| *nanos >= 0) else {
+            return self.object(field, format!("{:?} is no quantity", amount.0));
+        };
+        // A part of a byte or of a thousandth is a whole one.
+        let whole = |unit: i128| {
+            u64::try_from(nanos.div_euclid(unit) + i128::from(nanos.rem_euclid(unit) > 0))
+                .unwrap_or(u64::MAX)
+        };
+        match name {
+            "memory" => wanted.memory_bytes = whole(NANOS),
+            "cpu" => wanted.cpu_millis = u32::try_from(whole(NANOS_PER_MILLI)).unwrap_or(u32::MAX),
+            "ephemeral-storage" => wanted.disk_bytes = whole(NANOS),
+            _ => self.object(field, "is not what a wasm session can have"),
+        }
+    }
+}
+
+pub(super) fn says_nothing(resources: &ResourceRequirements) -> bool {
+    *resources == ResourceRequirements::default()
+}

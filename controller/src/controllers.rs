@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::runtime::watcher::Config;
@@ -21,7 +21,7 @@ use crate::event::Events;
 use crate::freshness::Freshness;
 use crate::names::{controller_of, label};
 use crate::settings::Settings;
-use crate::wasm::{Images, Key, Wasm};
+use crate::wasm::{Images, Key, Police, Wasm};
 use crate::{claim, pool, sandbox, template, wasm};
 
 /// The controllers, their caches filling, waiting to lead.
@@ -73,6 +73,7 @@ impl Controllers {
         let (policies, fill_policies) = Cache::new(None);
         let (classes, fill_classes) = Cache::new(None);
         let (hosts, fill_hosts) = Cache::new(None);
+        let (namespaces, fill_namespaces) = Cache::new(None);
         sandbox::metrics::Census::register(registry, sandboxes.clone());
         let (extensions, wasm) = (settings.extensions, settings.wasm);
         let context = Arc::new(Context {
@@ -97,6 +98,7 @@ impl Controllers {
                 classes,
                 hosts,
                 images: Images::default(),
+                police: Arc::new(Police::new(namespaces)),
             }),
             client,
         });
@@ -143,7 +145,7 @@ impl Controllers {
             ]);
         }
         if wasm {
-            watches.extend(watch.fleet(fill_classes, fill_hosts));
+            watches.extend(watch.fleet(fill_classes, fill_hosts, fill_namespaces));
         }
         Self {
             context,
@@ -174,7 +176,11 @@ impl Controllers {
             );
         }
         if let Some(wasm) = &context.wasm {
-            tokio::join!(wasm.classes.filled(), wasm.hosts.filled());
+            tokio::join!(
+                wasm.classes.filled(),
+                wasm.hosts.filled(),
+                wasm.police.filled()
+            );
         }
     }
 
@@ -283,12 +289,14 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// What the wasm tier looks at: runtime classes, nodes, the pods of hosts.
+    /// What the wasm tier looks at: runtime classes, nodes, the pods of hosts,
+    /// and namespaces, which network policies select.
     fn fleet(
         &self,
         fill_classes: Filler<RuntimeClass>,
         fill_hosts: Filler<Pod>,
-    ) -> [BoxFuture<'static, ()>; 3] {
+        fill_namespaces: Filler<Namespace>,
+    ) -> [BoxFuture<'static, ()>; 4] {
         let (_, fill_nodes) = Cache::new(None);
         let (key, value) = wasm::HOST_LABEL;
         let own = self
@@ -309,6 +317,12 @@ impl Watch<'_> {
                 Pushers::node_changed,
             ),
             self.kind(fill_hosts, hosts, cache::trim_pod, Pushers::host_changed),
+            self.kind(
+                fill_namespaces,
+                Config::default(),
+                cache::trim,
+                Pushers::namespace_changed,
+            ),
         ]
     }
 
@@ -355,6 +369,12 @@ impl Pushers {
             .node_changed(&node.name_any(), change.after.as_deref());
         for (namespace, name) in keys {
             self.sandboxes.push(&namespace, &name);
+        }
+    }
+
+    fn namespace_changed(&self, context: &Context, _: &Change<Namespace>) {
+        if let Some(wasm) = &context.wasm {
+            wasm.police.publish();
         }
     }
 
@@ -430,12 +450,21 @@ impl Pushers {
         let Some(template) = change.latest() else {
             return;
         };
-        ask(&self.templates, &**template);
-        forget_gone(context, change);
         let (namespace, name) = (
             template.namespace().unwrap_or_default(),
             template.name_any(),
         );
+        // Before anything is made of it.
+        if let Some(wasm) = &context.wasm {
+            let readable = change.after.as_ref().and_then(|it| it.0.as_ref().ok());
+            if wasm.police.template_changed(&namespace, &name, readable) {
+                for sandbox in sandbox::of_template(&context.caches, &namespace, &name) {
+                    self.sandboxes.push(&namespace, &sandbox);
+                }
+            }
+        }
+        ask(&self.templates, &**template);
+        forget_gone(context, change);
         for pool in pool::of_template(&context.caches, &namespace, &name) {
             self.pools.push(&namespace, &pool);
         }

@@ -44,7 +44,7 @@ use place::Life;
 use refusal::{Refusal, Trouble};
 use report::Findings;
 use session::Tier;
-pub use session::marked;
+pub use session::{marked, of_template};
 use validate::Subject;
 
 /// What events say that we were doing.
@@ -99,8 +99,7 @@ async fn live(
 ) -> Result<Action, ReconcileError> {
     let context = hands.context;
     let view = observe::observe(context, hands.subject).await?;
-    let policed = session::is_policed(hands.subject.sandbox, &context.caches);
-    let tier = session::tier(hands.subject, &view, policed, context.wasm.as_ref());
+    let tier = session::tier(hands.subject, &view, context.wasm.as_ref());
     let subject = &Subject {
         server: tier.server(),
         ..hands.subject.clone()

@@ -15,10 +15,10 @@ use super::report::{Findings, ServiceFound};
 use super::service;
 use super::validate::{Server, Subject};
 use crate::context::{Caches, Context};
-use crate::crd::{NetworkPolicyManagement, Sandbox};
+use crate::crd::Sandbox;
 use crate::driver::ReconcileError;
 use crate::names::annotation;
-use crate::wasm::{Class, Found, LinkError, Objection, Wanted, Wasm, classify, resolve};
+use crate::wasm::{Class, Found, LinkError, Objection, Police, Wanted, Wasm, classify, resolve};
 use crate::write::WriteError;
 
 /// Keeps a sandbox until its session is gone from its node.
@@ -56,9 +56,8 @@ impl Tier {
 pub fn marked(mut sandbox: Sandbox, context: &Context) -> Sandbox {
     let blueprint = &sandbox.spec.blueprint;
     let class = blueprint.pod_template.spec.runtime_class_name.as_deref();
-    let policed = is_policed(&sandbox, &context.caches);
     let is_session = context.wasm.as_ref().is_some_and(|wasm| {
-        wasm.class(class) != Class::Pod && classify(blueprint, policed, &wasm.images).is_ok()
+        wasm.class(class) != Class::Pod && classify(blueprint, &wasm.images).is_ok()
     });
     if is_session {
         let metadata = &mut sandbox.metadata;
@@ -70,24 +69,35 @@ pub fn marked(mut sandbox: Sandbox, context: &Context) -> Sandbox {
     sandbox
 }
 
-/// Whether its template says that a network policy keeps others from it. One
-/// that cannot be read may say so.
-pub(super) fn is_policed(sandbox: &Sandbox, caches: &Caches) -> bool {
-    let metadata = &sandbox.metadata;
-    let annotations = metadata.annotations.as_ref();
-    let name = annotations.and_then(|all| all.get(annotation::SANDBOX_TEMPLATE_REF));
-    let template = name.and_then(|name| {
-        let namespace = metadata.namespace.as_deref().unwrap_or_default();
-        caches.templates.get(namespace, name)
+/// The template that a sandbox was made from, if it was.
+fn template(sandbox: &Sandbox) -> Option<&String> {
+    let annotations = sandbox.metadata.annotations.as_ref()?;
+    annotations.get(annotation::SANDBOX_TEMPLATE_REF)
+}
+
+/// The policy that says who may call its session: its template's, if it has one.
+fn policy(sandbox: &Sandbox, police: &Police) -> String {
+    let namespace = sandbox.metadata.namespace.as_deref().unwrap_or_default();
+    let template = template(sandbox);
+    template.map_or_else(String::new, |it| police.policy_of(namespace, it))
+}
+
+/// The sandboxes that were made from a template.
+pub fn of_template(caches: &Caches, namespace: &str, name: &str) -> Vec<String> {
+    let sandboxes = caches.sandboxes.all();
+    let made = sandboxes
+        .iter()
+        .filter_map(|sandbox| sandbox.0.as_ref().ok());
+    let made = made.filter(|sandbox| {
+        sandbox.metadata.namespace.as_deref() == Some(namespace)
+            && template(sandbox).is_some_and(|it| it == name)
     });
-    template.is_some_and(|template| match &template.0 {
-        Ok(template) => template.spec.network_policy_management == NetworkPolicyManagement::Managed,
-        Err(_) => true,
-    })
+    made.filter_map(|sandbox| sandbox.metadata.name.clone())
+        .collect()
 }
 
 /// Chooses. What is there stays: a template is for the next time.
-pub(super) fn tier(subject: &Subject<'_>, view: &View, policed: bool, wasm: Option<&Wasm>) -> Tier {
+pub(super) fn tier(subject: &Subject<'_>, view: &View, wasm: Option<&Wasm>) -> Tier {
     let Some(wasm) = wasm.filter(|_| view.owned.is_empty()) else {
         return Tier::Pod(Vec::new());
     };
@@ -96,7 +106,7 @@ pub(super) fn tier(subject: &Subject<'_>, view: &View, policed: bool, wasm: Opti
     if class == Class::Pod {
         return Tier::Pod(Vec::new());
     }
-    match (classify(blueprint, policed, &wasm.images), class) {
+    match (classify(blueprint, &wasm.images), class) {
         (Ok(wanted), _) => Tier::Session(wanted),
         (Err(objections), Class::Auto) => Tier::Pod(objections),
         (Err(objections), Class::Wasm | Class::Pod) => Tier::Refused(objections),
@@ -150,7 +160,7 @@ pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
 }
 
 /// The session as it is to be.
-fn spec(subject: &Subject<'_>, wanted: &Wanted) -> SessionSpec {
+fn spec(subject: &Subject<'_>, wanted: &Wanted, policy: String) -> SessionSpec {
     SessionSpec {
         uid: subject.uid.to_owned(),
         generation: subject.sandbox.metadata.generation.unwrap_or_default(),
@@ -166,6 +176,7 @@ fn spec(subject: &Subject<'_>, wanted: &Wanted) -> SessionSpec {
             cpu_millis: wanted.cpu_millis,
             disk_bytes: wanted.disk_bytes,
         }),
+        policy,
         ..SessionSpec::default()
     }
 }
@@ -179,7 +190,8 @@ fn is_settled(session: &Session, spec: &SessionSpec) -> bool {
     };
     let ended = matches!(session.phase(), Phase::Succeeded | Phase::Failed);
     let as_wanted = session.phase() == phase || (ended && !spec.suspended);
-    session.generation == spec.generation && as_wanted
+    let policed = session.policy == spec.policy;
+    session.generation == spec.generation && as_wanted && policed
 }
 
 /// A session as what serves the sandbox, in the words of pods: clients compare them.
@@ -299,8 +311,10 @@ impl Hands<'_> {
         wanted: &Wanted,
     ) -> (Observed, Option<Trouble>) {
         let subject = self.subject;
-        let spec = spec(subject, wanted);
+        let spec = spec(subject, wanted, policy(subject.sandbox, &wasm.police));
         let key = (subject.namespace.to_owned(), subject.name.to_owned());
+        // Held until the node has answered.
+        let mut reserved = None;
         let node = match whereabouts(subject, wasm) {
             Whereabouts::Here(found) => {
                 if is_settled(&found.session, &spec) {
@@ -327,8 +341,8 @@ impl Hands<'_> {
             }
             // A sandbox that is to stand still needs no node for it.
             Whereabouts::Nowhere if subject.is_suspended() => return (Observed::Absent, None),
-            Whereabouts::Nowhere => match wasm.fleet.place(wanted, &key) {
-                Ok(node) => node,
+            Whereabouts::Nowhere => match wasm.fleet.place(wanted, &key, subject.uid) {
+                Ok(place) => reserved.insert(place).node().to_owned(),
                 Err(why) => return (unschedulable(why), None),
             },
         };

@@ -56,12 +56,18 @@ pub(super) fn policy(template: &SandboxTemplate) -> NetworkPolicy {
             owner_references: owner_reference(template).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
-        spec: Some(spec(&name, template.spec.network_policy.as_ref())),
+        spec: Some(spec(&name, rules(template))),
     }
 }
 
-fn spec(template: &str, rules: Option<&TemplateNetworkPolicy>) -> NetworkPolicySpec {
-    let TemplateNetworkPolicy { ingress, egress } = rules.cloned().unwrap_or_else(default_rules);
+/// What a template lets in and out.
+pub fn rules(template: &SandboxTemplate) -> TemplateNetworkPolicy {
+    let own = template.spec.network_policy.clone();
+    own.unwrap_or_else(default_rules)
+}
+
+fn spec(template: &str, rules: TemplateNetworkPolicy) -> NetworkPolicySpec {
+    let TemplateNetworkPolicy { ingress, egress } = rules;
     normal(NetworkPolicySpec {
         pod_selector: Some(select((
             label::SANDBOX_TEMPLATE_REF_HASH,
@@ -74,7 +80,7 @@ fn spec(template: &str, rules: Option<&TemplateNetworkPolicy>) -> NetworkPolicyS
 }
 
 /// In comes what the router sends; out goes what leads to the public internet.
-fn default_rules() -> TemplateNetworkPolicy {
+pub fn default_rules() -> TemplateNetworkPolicy {
     // One peer with two selectors: pods of the router in its namespace. Two
     // peers would let in all of that namespace, and any pod with that label.
     let router = NetworkPolicyPeer {

@@ -19,6 +19,8 @@ use crate::context::{Context, Guarded};
 use crate::crd::SandboxTemplate;
 use crate::driver::ReconcileError;
 
+pub use build::{default_rules, rules};
+
 /// The reason of the event about a template that cannot be read.
 const INVALID_CONFIGURATION: &str = "InvalidConfiguration";
 

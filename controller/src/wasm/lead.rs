@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::fleet::Key;
 use super::identity::{Identity, RENEW_EVERY};
-use super::link::follow;
+use super::link::{Way, follow};
 use super::{Wasm, sweep};
 use crate::context::Context;
 
@@ -38,6 +38,12 @@ pub async fn lead(
         return;
     };
     let follows = TaskTracker::new();
+    let (police, client, end) = (
+        wasm.police.clone(),
+        context.client.clone(),
+        shutdown.clone(),
+    );
+    follows.spawn(async move { police.run(&client, &end).await });
     let (mut renewals, mut sweeps) = (interval(RENEW_EVERY), interval(SWEEP_EVERY));
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Both tick at once first, and both have nothing to do then.
@@ -47,8 +53,13 @@ pub async fn lead(
         for (node, address, stop) in wasm.fleet.to_follow() {
             let tell = tell.clone();
             let tell = move |keys: Vec<Key>| keys.into_iter().for_each(&tell);
-            let (fleet, identity) = (wasm.fleet.clone(), identity.clone());
-            follows.spawn(follow(fleet, identity, node, address, tell, stop));
+            let way = Way {
+                identity: identity.clone(),
+                policies: wasm.police.policies(),
+                node,
+                address,
+            };
+            follows.spawn(follow(wasm.fleet.clone(), way, tell, stop));
         }
         tokio::select! {
             () = wasm.fleet.hosts_changed() => {}

@@ -6,14 +6,17 @@ use std::time::Duration;
 use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::node_service_client::NodeServiceClient;
 use mote_rpc::v1::watch_event::Event;
-use mote_rpc::v1::{DeleteRequest, EnsureRequest, Refusal, Session, SessionSpec, WatchRequest};
-use tokio::sync::{mpsc, oneshot};
+use mote_rpc::v1::{
+    DeleteRequest, EnsureRequest, PoliceRequest, Refusal, Session, SessionSpec, WatchRequest,
+};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use super::fleet::{Fleet, Key};
 use super::identity::Identity;
+use super::police::Policies;
 
 /// The port of node hosts.
 pub(super) const PORT: u16 = 7443;
@@ -34,6 +37,18 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 const BATCH: usize = 256;
 /// Requests that wait for the next batch; more wait outside.
 const QUEUE: usize = 1024;
+
+/// Where a node host is called, and with what.
+pub(super) struct Way {
+    /// Who is calling.
+    pub(super) identity: Arc<Identity>,
+    /// What it is told first.
+    pub(super) policies: watch::Receiver<Policies>,
+    /// Its node.
+    pub(super) node: String,
+    /// Its address.
+    pub(super) address: String,
+}
 
 /// The way to one node host.
 #[derive(Clone, Debug)]
@@ -105,20 +120,19 @@ impl Link {
 /// again. Sandboxes that something was told of go to `tell`.
 pub(super) async fn follow(
     fleet: Arc<Fleet>,
-    identity: Arc<Identity>,
-    node: String,
-    address: String,
+    way: Way,
     tell: impl Fn(Vec<Key>),
     stop: CancellationToken,
 ) {
+    let Way { node, address, .. } = &way;
     let mut wait = FIRST_RETRY;
     loop {
-        let hearing = hear(&fleet, &identity, &node, &address, &tell);
+        let hearing = hear(&fleet, &way, &tell);
         let ended = tokio::select! {
             ended = hearing => ended,
             () = stop.cancelled() => break,
         };
-        let keys = fleet.lost(&node);
+        let keys = fleet.lost(node);
         if !keys.is_empty() {
             // It was heard: this is a new failure.
             wait = FIRST_RETRY;
@@ -130,17 +144,17 @@ pub(super) async fn follow(
         }
         wait = (wait * 2).min(LAST_RETRY);
     }
-    tell(fleet.lost(&node));
+    tell(fleet.lost(node));
 }
 
 /// Hears one connection to its end; why it ended.
-async fn hear(
-    fleet: &Arc<Fleet>,
-    identity: &Identity,
-    node: &str,
-    address: &str,
-    tell: &impl Fn(Vec<Key>),
-) -> String {
+async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String {
+    let Way {
+        identity,
+        policies,
+        node,
+        address,
+    } = way;
     let channel = match connect(identity, address).await {
         Ok(channel) => channel,
         Err(error) => return error,
@@ -160,7 +174,7 @@ async fn hear(
                 Err(status) => return told(&status),
             };
             match event {
-                Some(Event::Node(info)) if info.name != node => {
+                Some(Event::Node(info)) if info.name != *node => {
                     return format!("it calls itself {:?}", info.name);
                 }
                 Some(Event::Node(info)) => tell(fleet.begin(node, info)),
@@ -179,19 +193,51 @@ async fn hear(
     };
     tokio::select! {
         ended = hearing => ended,
-        never = serve(fleet, node, client.clone(), asked) => never,
+        ended = serve(fleet, node, client.clone(), asked, policies.clone()) => ended,
     }
 }
 
-/// Sends what is asked, together what was asked meanwhile.
+/// Tells the node host who may call its sessions.
+async fn police(
+    client: &mut NodeServiceClient<Channel>,
+    policies: &mut watch::Receiver<Policies>,
+) -> Result<(), String> {
+    let Some(policies) = policies.borrow_and_update().clone() else {
+        return Ok(());
+    };
+    let request = PoliceRequest {
+        policies: policies.to_vec(),
+    };
+    let policed = client.police(timed(request)).await;
+    policed
+        .map(drop)
+        .map_err(|status| format!("it does not take network policies: {}", told(&status)))
+}
+
+/// Sends what is asked, together what was asked meanwhile. Policies go first:
+/// what is made by one finds it there.
 async fn serve(
     fleet: &Fleet,
     node: &str,
     mut client: NodeServiceClient<Channel>,
     mut asked: mpsc::Receiver<Ask>,
+    mut policies: watch::Receiver<Policies>,
 ) -> String {
     let mut batch = Vec::with_capacity(BATCH);
-    while asked.recv_many(&mut batch, BATCH).await > 0 {
+    policies.mark_changed();
+    loop {
+        tokio::select! {
+            biased;
+            Ok(()) = policies.changed() => {
+                if let Err(error) = police(&mut client, &mut policies).await {
+                    return error;
+                }
+                continue;
+            }
+            count = asked.recv_many(&mut batch, BATCH) => if count == 0 {
+                return "nobody asks any more".to_owned();
+            },
+        }
         let (mut specs, mut ensured) = (Vec::new(), Vec::new());
         let (mut uids, mut deleted) = (Vec::new(), Vec::new());
         for ask in batch.drain(..) {
@@ -231,7 +277,6 @@ async fn serve(
             }
         }
     }
-    "nobody asks any more".to_owned()
 }
 
 fn timed<T>(message: T) -> tonic::Request<T> {

@@ -15,6 +15,7 @@ mod images;
 mod lead;
 mod link;
 mod place;
+mod police;
 mod sweep;
 
 use std::sync::Arc;
@@ -24,14 +25,15 @@ use k8s_openapi::api::node::v1::RuntimeClass;
 
 use crate::cache::Cache;
 
-pub use classify::{Objection, PORTS, Wanted, classify};
+pub use classify::{Needs, Objection, PORTS, Wanted, classify};
 pub use env::resolve;
-pub use fleet::{Fleet, Found, Host, Key};
+pub use fleet::{Fleet, Found, Host, Key, Reserved};
 pub use identity::{AUTHORITY_SECRET, NODE_SECRET};
 pub use images::Images;
 pub use lead::{SETTLE, lead};
 pub use link::LinkError;
 pub use place::{NodeView, place};
+pub use police::Police;
 
 use sweep::sweep;
 
@@ -55,6 +57,8 @@ pub struct Wasm {
     pub hosts: Cache<Pod>,
     /// Which programs images stand for.
     pub images: Images,
+    /// Who may call sessions.
+    pub police: Arc<Police>,
 }
 
 /// The host that runs in a pod of this node, and whether it is going away.

@@ -16,13 +16,13 @@ fn session(generation: i64, phase: Phase) -> Session {
 
 fn objections() -> Vec<Objection> {
     let sandbox = with(|spec| spec.blueprint.pod_template.spec.host_network = Some(true));
-    classify(&sandbox.spec.blueprint, false, &Images::default()).unwrap_err()
+    classify(&sandbox.spec.blueprint, &Images::default()).unwrap_err()
 }
 
 #[test]
 fn without_the_tier_every_sandbox_is_a_pod() {
     assert_eq!(
-        tier(&subject(&sandbox()), &View::default(), false, None),
+        tier(&subject(&sandbox()), &View::default(), None),
         Tier::Pod(vec![])
     );
 }
@@ -34,7 +34,7 @@ fn a_pod_that_is_there_stays_whatever_the_template_says() {
         ..View::default()
     };
     assert_eq!(
-        tier(&subject(&sandbox()), &view, false, None),
+        tier(&subject(&sandbox()), &view, None),
         Tier::Pod(vec![])
     );
 }
@@ -74,14 +74,19 @@ fn a_node_is_asked_only_when_something_differs() {
     let (running, resting) = (sandbox(), suspended());
     let generation = running.metadata.generation.unwrap();
     let wanted = Wanted::default();
-    let wants = spec(&subject(&running), &wanted);
+    let wants = spec(&subject(&running), &wanted, String::new());
     assert!(is_settled(&session(generation, Phase::Running), &wants));
     assert!(!is_settled(
         &session(generation - 1, Phase::Running),
         &wants
     ));
     assert!(!is_settled(&session(generation, Phase::Suspended), &wants));
-    let wants = spec(&subject(&resting), &wanted);
+    let repoliced = spec(&subject(&running), &wanted, "ns/t".to_owned());
+    assert!(!is_settled(
+        &session(generation, Phase::Running),
+        &repoliced
+    ));
+    let wants = spec(&subject(&resting), &wanted, String::new());
     assert!(wants.suspended && !is_settled(&session(wants.generation, Phase::Running), &wants));
 }
 

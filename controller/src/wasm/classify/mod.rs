@@ -62,22 +62,15 @@ impl fmt::Display for Objection {
     }
 }
 
-/// What a wasm session would be made from; `policed` says that a network
-/// policy is to keep others from it.
+/// What a wasm session would be made from.
 ///
 /// # Errors
 /// Every field that it could not honour.
 pub fn classify(
     blueprint: &SandboxBlueprint,
-    policed: bool,
     images: &Images,
 ) -> Result<Wanted, Vec<Objection>> {
     let mut reader = Reader::default();
-    reader.none(
-        "networkPolicy",
-        !policed,
-        "of the template is not enforced for wasm sessions yet; set networkPolicyManagement: Unmanaged to do without",
-    );
     let SandboxBlueprint {
         pod_template,
         volume_claim_templates,

@@ -25,7 +25,7 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 fn told(blueprint: &SandboxBlueprint) -> Vec<String> {
-    match classify(blueprint, false, &Images::default()) {
+    match classify(blueprint, &Images::default()) {
         Ok(_) => Vec::new(),
         Err(objections) => objections
             .iter()
@@ -46,7 +46,7 @@ fn the_upstream_runtime_template_is_honoured_as_it_stands() {
             "resources": { "requests": { "cpu": "250m", "memory": "512Mi", "ephemeral-storage": "512Mi" } },
             "securityContext": { "capabilities": { "drop": ["ALL"] }, "allowPrivilegeEscalation": false } }),
     );
-    let wanted = classify(&blueprint, false, &Images::default()).unwrap();
+    let wanted = classify(&blueprint, &Images::default()).unwrap();
     assert_eq!(
         (
             wanted.image.as_str(),
@@ -232,19 +232,8 @@ fn a_limit_counts_before_a_request_and_parts_are_rounded_up() {
         json!({}),
         json!({ "resources": { "limits": { "memory": "1500m", "cpu": "0.0001" }, "requests": { "memory": "1" } } }),
     );
-    let wanted = classify(&blueprint, false, &Images::default()).unwrap();
+    let wanted = classify(&blueprint, &Images::default()).unwrap();
     assert_eq!((wanted.memory_bytes, wanted.cpu_millis), (2, 1));
-}
-
-#[test]
-fn a_policy_that_would_not_be_enforced_is_named() {
-    let blueprint = blueprint(json!({}), json!({}));
-    let objections = classify(&blueprint, true, &Images::default()).unwrap_err();
-    assert!(
-        objections[0]
-            .to_string()
-            .starts_with("networkPolicy of the template is not enforced")
-    );
 }
 
 #[test]
@@ -260,7 +249,7 @@ fn the_host_name_is_a_variable_that_the_author_can_replace() {
         json!({ "hostname": "h" }),
         json!({ "env": [{ "name": "HOSTNAME", "value": "mine" }] }),
     );
-    let env = classify(&blueprint, false, &Images::default()).unwrap().env;
+    let env = classify(&blueprint, &Images::default()).unwrap().env;
     let env = super::super::resolve(&env, &Default::default());
     assert_eq!(env["HOSTNAME"], "mine");
 }

@@ -16,7 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::classify::Wanted;
 use super::link::Link;
-use super::place::{self, NodeView};
+use super::place;
+use member::Member;
+
+mod member;
 
 /// The node hosts of a cluster.
 #[derive(Default)]
@@ -43,26 +46,7 @@ struct State {
     /// The node of each session, by UID.
     homes: HashMap<String, String>,
     /// Sandboxes that no node could take, by namespace and name.
-    waiting: HashSet<(String, String)>,
-}
-
-/// A node that has, or had, a node host.
-#[derive(Default)]
-struct Member {
-    /// What Kubernetes says of the node; `None` for one that it does not know.
-    view: Option<NodeView>,
-    /// Where the host is.
-    host: Option<Host>,
-    /// What ends the connection to it, where it is followed.
-    stop: Option<CancellationToken>,
-    /// The way to it, while it is heard.
-    link: Option<Link>,
-    /// What it last said of itself.
-    info: NodeInfo,
-    /// Its sessions by UID, as they were last told.
-    sessions: HashMap<String, Arc<Session>>,
-    /// What was told since the listing began that still runs.
-    listing: Option<HashSet<String>>,
+    waiting: HashSet<Key>,
 }
 
 /// A session where it is.
@@ -79,6 +63,28 @@ pub struct Found {
 /// A sandbox's namespace and name.
 pub type Key = (String, String);
 
+/// A place on a node that is kept for a sandbox.
+pub struct Reserved<'a> {
+    fleet: &'a Fleet,
+    node: String,
+    uid: String,
+}
+
+impl Reserved<'_> {
+    /// The node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if let Some(member) = self.fleet.state().members.get_mut(&self.node) {
+            member.release(&self.uid);
+        }
+    }
+}
+
 impl Fleet {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each critical section leaves it consistent.
@@ -92,46 +98,49 @@ impl Fleet {
         let member = state.members.get(node)?;
         Some(Found {
             node: node.clone(),
-            session: member.sessions.get(uid)?.clone(),
-            heard: member.link.is_some(),
+            session: member.session(uid)?.clone(),
+            heard: member.link().is_some(),
         })
     }
 
     /// The way to a node host that is heard.
     pub fn link(&self, node: &str) -> Option<Link> {
-        self.state().members.get(node)?.link.clone()
+        self.state().members.get(node)?.link().cloned()
     }
 
     /// Whether Kubernetes knows the node, or a node host is there.
     pub fn knows(&self, node: &str) -> bool {
         let state = self.state();
-        let member = state.members.get(node);
-        member.is_some_and(|member| member.view.is_some() || member.host.is_some())
+        state.members.get(node).is_some_and(Member::is_there)
     }
 
-    /// Chooses a node for a sandbox and counts what it will take there; a
-    /// sandbox that no node can take is looked at again when nodes change.
+    /// Chooses a node for a sandbox and keeps what it will take there until the
+    /// node tells of the session, or the answer is dropped; a sandbox that no
+    /// node can take is looked at again when nodes change.
     ///
     /// # Errors
     /// No node can take it, as a sentence.
-    pub fn place(&self, wanted: &Wanted, key: &Key) -> Result<String, String> {
+    pub fn place(&self, wanted: &Wanted, key: &Key, uid: &str) -> Result<Reserved<'_>, String> {
         let mut state = self.state();
-        let views: Vec<NodeView> = state.members.values().filter_map(Member::weighed).collect();
-        let chosen = place::place(wanted, &key.0, &views).map(|node| node.name.clone());
-        match &chosen {
+        let views = state.members.values().filter_map(Member::weighed);
+        let chosen = place::place(wanted, &key.0, views).map(|node| node.name.clone());
+        match chosen {
             Ok(node) => {
                 state.waiting.remove(key);
-                if let Some(member) = state.members.get_mut(node) {
-                    // Until the node says so itself.
-                    member.info.reserved_bytes += wanted.memory_bytes;
-                    member.info.sessions += 1;
+                if let Some(member) = state.members.get_mut(&node) {
+                    member.reserve(uid, wanted.memory_bytes);
                 }
+                Ok(Reserved {
+                    fleet: self,
+                    node,
+                    uid: uid.to_owned(),
+                })
             }
-            Err(_) => {
+            Err(why) => {
                 state.waiting.insert(key.clone());
+                Err(why)
             }
         }
-        chosen
     }
 
     /// Notes that a sandbox waits for a node after all: it is looked at again
@@ -146,7 +155,7 @@ impl Fleet {
         let members = state.members.iter();
         members
             .flat_map(|(node, member)| {
-                let sessions = member.sessions.values();
+                let sessions = member.sessions();
                 sessions.map(|session| (node.clone(), session.clone()))
             })
             .collect()
@@ -156,12 +165,10 @@ impl Fleet {
     pub fn node_changed(&self, name: &str, node: Option<&Node>) -> Vec<Key> {
         let mut state = self.state();
         let member = state.members.entry(name.to_owned()).or_default();
-        let view = node.map(facts);
-        if member.view == view {
+        if !member.look(node) {
             return Vec::new();
         }
-        member.view = view;
-        let gone = member.view.is_none() && member.host.is_none();
+        let gone = !member.is_there();
         let mut keys = if gone { member.keys() } else { Vec::new() };
         if gone {
             state.forget(name);
@@ -216,7 +223,7 @@ impl Fleet {
     pub async fn settled(&self) {
         loop {
             let told = self.listings.notified();
-            let waits = |member: &Member| member.host.is_some() && member.link.is_none();
+            let waits = |member: &Member| member.host.is_some() && member.link().is_none();
             if !self.state().members.values().any(waits) {
                 return;
             }
@@ -228,10 +235,7 @@ impl Fleet {
     pub(super) fn begin(&self, name: &str, info: NodeInfo) -> Vec<Key> {
         let mut state = self.state();
         let member = state.members.entry(name.to_owned()).or_default();
-        member.info = info;
-        if member.link.is_none() && member.listing.is_none() {
-            member.listing = Some(HashSet::new());
-        }
+        member.inform(info);
         state.waiting.iter().cloned().collect()
     }
 
@@ -241,14 +245,7 @@ impl Fleet {
         let Some(member) = state.members.get_mut(name) else {
             return Vec::new();
         };
-        member.link = Some(link);
-        let told = member.listing.take().unwrap_or_default();
-        let gone: Vec<String> = member
-            .sessions
-            .keys()
-            .filter(|uid| !told.contains(*uid))
-            .cloned()
-            .collect();
+        let gone = member.hear(link);
         let mut keys = member.keys();
         for uid in gone {
             keys.extend(state.remove(name, &uid));
@@ -262,15 +259,8 @@ impl Fleet {
     pub(super) fn told(&self, name: &str, session: Session) -> Option<Key> {
         let mut state = self.state();
         let member = state.members.get_mut(name)?;
-        if let Some(listing) = &mut member.listing {
-            listing.insert(session.uid.clone());
-        }
-        let key = key_of(&session);
-        let uid = session.uid.clone();
-        let before = member
-            .sessions
-            .insert(uid.clone(), Arc::new(session.clone()));
-        let changed = before.is_none_or(|before| *before != session);
+        let (key, uid) = (key_of(&session), session.uid.clone());
+        let changed = member.put(session);
         state.homes.insert(uid, name.to_owned());
         changed.then_some(key)
     }
@@ -286,8 +276,7 @@ impl Fleet {
         let Some(member) = state.members.get_mut(name) else {
             return Vec::new();
         };
-        member.listing = None;
-        if member.link.take().is_some() {
+        if member.lose() {
             member.keys()
         } else {
             Vec::new()
@@ -300,58 +289,21 @@ impl State {
         if self.homes.get(uid).is_some_and(|home| home == node) {
             self.homes.remove(uid);
         }
-        let session = self.members.get_mut(node)?.sessions.remove(uid)?;
+        let session = self.members.get_mut(node)?.take(uid)?;
         Some(key_of(&session))
     }
 
     fn forget(&mut self, node: &str) {
         if let Some(member) = self.members.remove(node) {
-            for uid in member.sessions.keys() {
-                self.homes.remove(uid);
+            for session in member.sessions() {
+                self.homes.remove(&session.uid);
             }
         }
     }
 }
 
-impl Member {
-    fn keys(&self) -> Vec<Key> {
-        self.sessions
-            .values()
-            .map(|session| key_of(session))
-            .collect()
-    }
-
-    /// As it is weighed; `None` where Kubernetes knows no such node or no host
-    /// runs there.
-    fn weighed(&self) -> Option<NodeView> {
-        self.host.as_ref()?;
-        let view = self.view.as_ref()?;
-        let info = &self.info;
-        Some(NodeView {
-            heard: self.link.is_some(),
-            memory_bytes: info.memory_bytes,
-            reserved_bytes: info.reserved_bytes,
-            places: info.max_sessions.saturating_sub(info.sessions),
-            images: info.images.iter().cloned().collect(),
-            tenants: info.tenants.iter().cloned().collect(),
-            ..view.clone()
-        })
-    }
-}
-
 fn key_of(session: &Session) -> Key {
     (session.namespace.clone(), session.name.clone())
-}
-
-fn facts(node: &Node) -> NodeView {
-    let spec = node.spec.clone().unwrap_or_default();
-    NodeView {
-        name: node.metadata.name.clone().unwrap_or_default(),
-        labels: node.metadata.labels.clone().unwrap_or_default(),
-        taints: spec.taints.unwrap_or_default(),
-        cordoned: spec.unschedulable.unwrap_or_default(),
-        ..NodeView::default()
-    }
 }
 
 #[cfg(test)]

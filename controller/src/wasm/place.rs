@@ -109,29 +109,29 @@ fn fits(wanted: &Wanted, node: &NodeView) -> Result<(), Unfit> {
         taint.effect == "PreferNoSchedule" || tolerations.iter().any(|it| tolerates(it, taint))
     };
     let has = |(key, value): (&String, &String)| node.labels.get(key) == Some(value);
-    let checks = [
-        (
-            name.as_ref().is_none_or(|name| *name == node.name),
-            Unfit::OtherNode,
-        ),
-        (!node.cordoned, Unfit::Cordoned),
-        (node.taints.iter().all(tolerated), Unfit::Tainted),
-        (labels.iter().all(has), Unfit::Labels),
-        (node.heard, Unfit::Unheard),
-        (node.places > 0, Unfit::Full),
-        (
-            node.memory_bytes.saturating_sub(node.reserved_bytes) >= wanted.memory_bytes,
-            Unfit::Memory,
-        ),
-    ];
-    let failed = checks.into_iter().find(|(passed, _)| !passed);
-    failed.map_or(Ok(()), |(_, why)| Err(why))
+    let free = node.memory_bytes.saturating_sub(node.reserved_bytes);
+    if name.as_ref().is_some_and(|name| *name != node.name) {
+        Err(Unfit::OtherNode)
+    } else if node.cordoned {
+        Err(Unfit::Cordoned)
+    } else if !node.taints.iter().all(tolerated) {
+        Err(Unfit::Tainted)
+    } else if !labels.iter().all(has) {
+        Err(Unfit::Labels)
+    } else if !node.heard {
+        Err(Unfit::Unheard)
+    } else if node.places == 0 {
+        Err(Unfit::Full)
+    } else if free < wanted.memory_bytes {
+        Err(Unfit::Memory)
+    } else {
+        Ok(())
+    }
 }
 
 /// As the API documents it: an empty key with `Exists` is every taint, an
 /// empty effect every effect.
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+pub(super) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     let (key, effect) = (text(&toleration.key), text(&toleration.effect));
     if !effect.is_empty() && effect != taint.effect {
         return false;
@@ -145,14 +145,17 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     }
 }
 
+fn text(text: &Option<String>) -> &str {
+    text.as_deref().unwrap_or_default()
+}
+
 fn score(wanted: &Wanted, namespace: &str, node: &NodeView) -> (bool, bool, u64) {
-    /// A node's fill is told in parts of this.
-    const PARTS: u128 = 1 << 20;
-    let fill = u128::from(node.reserved_bytes) * PARTS / u128::from(node.memory_bytes.max(1));
+    /// A node's fill is told in so many parts of its memory.
+    const PARTS: u64 = 1 << 20;
     (
         node.tenants.contains(namespace),
         node.images.contains(&wanted.image),
-        u64::try_from(fill).unwrap_or(u64::MAX),
+        node.reserved_bytes / (node.memory_bytes / PARTS).max(1),
     )
 }
 

@@ -1,0 +1,211 @@
+//! One node of the fleet, and how it is weighed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Node;
+use mote_rpc::v1::{NodeInfo, Phase, Session};
+use tokio_util::sync::CancellationToken;
+
+use super::{Host, Key, key_of};
+use crate::wasm::link::Link;
+use crate::wasm::place::NodeView;
+
+/// A node that has, or had, a node host.
+#[derive(Default)]
+pub(super) struct Member {
+    /// As it is weighed: what Kubernetes says of the node, what its host says,
+    /// and what was promised since.
+    view: NodeView,
+    /// Whether Kubernetes knows the node.
+    known: bool,
+    /// Where the host is.
+    pub(super) host: Option<Host>,
+    /// What ends the connection to it, where it is followed.
+    pub(super) stop: Option<CancellationToken>,
+    /// The way to it, while it is heard.
+    link: Option<Link>,
+    /// What it last said of itself.
+    info: NodeInfo,
+    /// Its sessions by UID, as they were last told.
+    sessions: HashMap<String, Arc<Session>>,
+    /// Memory of those that hold some, in bytes.
+    held_bytes: u64,
+    /// Memory asked for by sessions that were sent here and that it has not
+    /// told of yet, by UID, in bytes. What it says of itself comes up to a
+    /// second late: many sandboxes may be placed before.
+    promised: HashMap<String, u64>,
+    /// What a session that asks for no memory was last given, in bytes.
+    usual_bytes: u64,
+    /// What was told since the listing began that still runs.
+    listing: Option<HashSet<String>>,
+}
+
+impl Member {
+    /// Takes over what Kubernetes says of the node; whether that is new.
+    pub(super) fn look(&mut self, node: Option<&Node>) -> bool {
+        let said = node.map(facts).unwrap_or_default();
+        let before = (
+            self.known,
+            std::mem::replace(&mut self.view.name, said.name),
+            std::mem::replace(&mut self.view.labels, said.labels),
+            std::mem::replace(&mut self.view.taints, said.taints),
+            std::mem::replace(&mut self.view.cordoned, said.cordoned),
+        );
+        self.known = node.is_some();
+        let view = &self.view;
+        before.0 != self.known
+            || before.1 != view.name
+            || before.2 != view.labels
+            || before.3 != view.taints
+            || before.4 != view.cordoned
+    }
+
+    /// Whether Kubernetes knows the node, or a host is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.known || self.host.is_some()
+    }
+
+    /// The way to the host, while it is heard.
+    pub(super) fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
+    }
+
+    /// As it is weighed; `None` where Kubernetes knows no such node or no host
+    /// runs there.
+    pub(super) fn weighed(&self) -> Option<&NodeView> {
+        (self.known && self.host.is_some()).then_some(&self.view)
+    }
+
+    /// Keeps room for a session.
+    pub(super) fn reserve(&mut self, uid: &str, asked_bytes: u64) {
+        self.promised.insert(uid.to_owned(), asked_bytes);
+        self.weigh();
+    }
+
+    /// Keeps no room for a session any more, beyond what it has; whether some
+    /// was kept.
+    pub(super) fn release(&mut self, uid: &str) -> bool {
+        let was = self.promised.remove(uid).is_some();
+        if was {
+            self.weigh();
+        }
+        was
+    }
+
+    /// The host has told of itself.
+    pub(super) fn inform(&mut self, info: NodeInfo) {
+        if self.info.images != info.images {
+            self.view.images = info.images.iter().cloned().collect();
+        }
+        if self.info.tenants != info.tenants {
+            self.view.tenants = info.tenants.iter().cloned().collect();
+        }
+        self.info = info;
+        if self.link.is_none() && self.listing.is_none() {
+            self.listing = Some(HashSet::new());
+        }
+        self.weigh();
+    }
+
+    /// The host has told of every session; those that it left out are gone.
+    pub(super) fn hear(&mut self, link: Link) -> Vec<String> {
+        self.link = Some(link);
+        self.view.heard = true;
+        let told = self.listing.take().unwrap_or_default();
+        let left_out = self.sessions.keys().filter(|uid| !told.contains(*uid));
+        left_out.cloned().collect()
+    }
+
+    /// The host is not heard any more; whether it was.
+    pub(super) fn lose(&mut self) -> bool {
+        self.listing = None;
+        self.view.heard = false;
+        self.link.take().is_some()
+    }
+
+    /// A session is as it is now; whether that is new.
+    pub(super) fn put(&mut self, session: Session) -> bool {
+        if let Some(listing) = &mut self.listing {
+            listing.insert(session.uid.clone());
+        }
+        if self.promised.get(&session.uid) == Some(&0) && held(&session) > 0 {
+            self.usual_bytes = held(&session);
+        }
+        let uid = session.uid.clone();
+        let session = Arc::new(session);
+        let before = self.sessions.insert(uid.clone(), session.clone());
+        let had = before.as_deref().map_or(0, held);
+        self.held_bytes = self.held_bytes.saturating_sub(had) + held(&session);
+        if !self.release(&uid) {
+            self.weigh();
+        }
+        before.is_none_or(|before| before != session)
+    }
+
+    /// A session is no more.
+    pub(super) fn take(&mut self, uid: &str) -> Option<Arc<Session>> {
+        let session = self.sessions.remove(uid)?;
+        self.held_bytes = self.held_bytes.saturating_sub(held(&session));
+        self.weigh();
+        Some(session)
+    }
+
+    /// A session, as it was last told.
+    pub(super) fn session(&self, uid: &str) -> Option<&Arc<Session>> {
+        self.sessions.get(uid)
+    }
+
+    /// All of them.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.values()
+    }
+
+    /// Their sandboxes.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.sessions().map(|session| key_of(session)).collect()
+    }
+
+    /// Counts what is given. The host counts too, and is behind where sessions
+    /// have come: the larger count is the safe one.
+    fn weigh(&mut self) {
+        let asked = |bytes: &u64| {
+            if *bytes == 0 {
+                self.usual_bytes
+            } else {
+                *bytes
+            }
+        };
+        let promised: u64 = self.promised.values().map(asked).sum();
+        let sessions = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        let coming = u32::try_from(self.promised.len()).unwrap_or(u32::MAX);
+        let Self { view, info, .. } = self;
+        view.memory_bytes = info.memory_bytes;
+        view.reserved_bytes = info.reserved_bytes.max(self.held_bytes) + promised;
+        let taken = info.sessions.max(sessions).saturating_add(coming);
+        view.places = info.max_sessions.saturating_sub(taken);
+    }
+}
+
+/// Memory that a session holds, in bytes: one that rests or is at its end
+/// holds none.
+fn held(session: &Session) -> u64 {
+    match session.phase() {
+        Phase::Suspended | Phase::Succeeded | Phase::Failed => 0,
+        Phase::Unspecified | Phase::Running | Phase::Barred => session
+            .resources
+            .as_ref()
+            .map_or(0, |resources| resources.memory_bytes),
+    }
+}
+
+fn facts(node: &Node) -> NodeView {
+    let spec = node.spec.clone().unwrap_or_default();
+    NodeView {
+        name: node.metadata.name.clone().unwrap_or_default(),
+        labels: node.metadata.labels.clone().unwrap_or_default(),
+        taints: spec.taints.unwrap_or_default(),
+        cordoned: spec.unschedulable.unwrap_or_default(),
+        ..NodeView::default()
+    }
+}

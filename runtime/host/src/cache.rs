@@ -145,6 +145,27 @@ impl Cache {
         write_json(&record_path, &record)
     }
 
+    /// Takes the code of `digest` away, if it is there. Another source with the
+    /// very same code is compiled again when it is needed.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub(crate) fn remove(&self, digest: &Digest) -> Result<(), HostError> {
+        let path = self.record_path(digest);
+        let record: Option<Record> = read_json(&path);
+        let code = record.and_then(|record| blake3::Hash::from_hex(&record.code_blake3).ok());
+        let code = code.map(|hash| self.code_path(&hash));
+        for path in [Some(path), code].into_iter().flatten() {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(HostError::file("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The digest of a file's bytes, from the last time it was taken if the
     /// file is the same since.
     pub(crate) fn stamped(&self, meta: &fs::Metadata) -> Option<Digest> {
@@ -289,6 +310,19 @@ mod tests {
         assert_eq!(code.manifest, manifest());
         assert_eq!(fs::read(code.path).unwrap(), b"native code");
         assert!(cache.find(&Digest::from_bytes([8; 32])).is_none());
+    }
+
+    #[test]
+    fn what_was_removed_is_not_found_and_may_be_kept_again() {
+        let (_folder, cache) = filled();
+        let digest = manifest().digest;
+        let code = cache.find(&digest).unwrap().path;
+        for _ in 0..2 {
+            cache.remove(&digest).unwrap();
+            assert!(cache.find(&digest).is_none() && !code.exists());
+        }
+        cache.keep(manifest(), b"native code").unwrap();
+        assert!(cache.find(&digest).is_some());
     }
 
     #[test]

@@ -41,6 +41,14 @@ impl Component {
         &self.0.manifest
     }
 
+    /// Whether a sandbox with these grants could run it as `program`.
+    ///
+    /// # Errors
+    /// It is no command, or needs a capability that is not granted.
+    pub fn check(&self, program: &str, grants: &Grants) -> Result<(), Rejection> {
+        self.admit(program, grants).map(drop)
+    }
+
     /// What is instantiated to run it as `program` with `grants`.
     ///
     /// # Errors
@@ -104,6 +112,12 @@ impl Shelf {
             && let Some(oldest) = self.order.pop_front()
         {
             self.components.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, digest: &Digest) {
+        if self.components.remove(digest).is_some() {
+            self.order.retain(|other| other != digest);
         }
     }
 }
@@ -176,6 +190,12 @@ impl Components {
         // Fresh code that does not load is the component's own doing.
         let refused = |error| self.shelve(manifest, Err(format!("it cannot be loaded: {error:#}")));
         Ok(self.load(code).unwrap_or_else(refused))
+    }
+
+    /// Takes code out of memory and of the cache.
+    pub(crate) fn forget(&self, digest: &Digest) -> Result<(), HostError> {
+        self.shelf().remove(digest);
+        self.cache.remove(digest)
     }
 
     fn lock_of(&self, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {

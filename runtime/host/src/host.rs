@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use mote_api::{Grants, Limits};
+use mote_api::{Digest, Grants, Limits};
 use tokio::sync::Semaphore;
 
 use crate::budget::Budget;
@@ -19,6 +19,7 @@ use crate::engine::running_engine;
 use crate::error::{HostError, OpenError, PrepareError};
 use crate::files::{Disk, DiskUse};
 use crate::guard::Guard;
+use crate::program;
 use crate::session::Session;
 
 /// What a host needs to know.
@@ -165,7 +166,7 @@ impl Host {
         Ok(())
     }
 
-    async fn prepare_at(
+    pub(crate) async fn prepare_at(
         &self,
         path: &Path,
         budget: Option<&Arc<Budget>>,
@@ -234,6 +235,21 @@ impl Host {
         }
         let prepared = self.prepare_at(path, Some(budget)).await?;
         Ok(Some(component.get_or_init(|| prepared).clone()))
+    }
+
+    /// Whether every sandbox has a program of this name: a built-in one, or a
+    /// command of the shell.
+    pub fn has_program(&self, name: &str) -> bool {
+        self.0.programs.contains_key(program::unaliased(name)) || self.is_command(name)
+    }
+
+    /// Takes compiled code away. Who runs it goes on; whoever comes next
+    /// compiles again.
+    ///
+    /// # Errors
+    /// The folder of compiled code cannot be written.
+    pub fn forget(&self, digest: &Digest) -> Result<(), HostError> {
+        self.0.components.forget(digest)
     }
 
     /// Whether the shell has a command of this name that is a program

@@ -46,6 +46,6 @@ pub use error::{HostError, OpenError, PrepareError, RunError};
 pub use files::{Disk, DiskFull, DiskUse, Unlinked};
 pub use host::{Host, HostConfig, Places};
 pub use pipe::{PIPE_BYTES, PipeReader, PipeWriter, line_pipe, pipe};
-pub use session::{Launched, Session, Streams};
+pub use session::{Launched, ProgramFile, Session, Streams};
 pub use stdio::{Capture, Input, Output, Sink};
 pub use terminal::Terminal;

@@ -12,6 +12,7 @@ use crate::component::Component;
 use crate::error::{HostError, PrepareError, RunError};
 use crate::files::OpenDir;
 use crate::scope::Scope;
+use crate::session::ProgramFile;
 
 /// Other names of built-in programs, as scripts and models use them.
 const ALIASES: [(&str, &str); 3] = [("bash", "sh"), ("python", "python3"), ("node", "js")];
@@ -39,6 +40,20 @@ impl Program {
             asks_for_cwd: true,
         }
     }
+
+    fn submitted(component: Component, argv: Vec<String>) -> Self {
+        Self {
+            component,
+            argv,
+            asks_for_cwd: false,
+        }
+    }
+}
+
+/// The name of the built-in program that is also called `name`.
+pub(crate) fn unaliased(name: &str) -> &str {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    alias.map_or(name, |(_, name)| name)
 }
 
 /// The program that `argv` names.
@@ -66,13 +81,8 @@ pub(crate) async fn resolve(
         _ => not_executable(name, error.to_string()),
     };
     let (file, meta) = open(dir, rest).map_err(refused)?;
-    let submitted = |component| Program {
-        component,
-        argv: argv.clone(),
-        asks_for_cwd: false,
-    };
     if let Some(component) = scope.host.known(&meta) {
-        return Ok(submitted(component));
+        return Ok(Program::submitted(component, argv));
     }
     if is_script(&file).map_err(refused)? {
         return in_shell(scope, argv).await;
@@ -82,15 +92,20 @@ pub(crate) async fn resolve(
         .prepare_opened(file, name, Some(&scope.budget), false)
         .await
     {
-        Ok(component) => Ok(submitted(component)),
+        Ok(component) => Ok(Program::submitted(component, argv)),
         Err(PrepareError::Refused(reason)) => Err(not_executable(name, reason)),
         Err(PrepareError::Host(error)) => Err(error.into()),
     }
 }
 
-/// The built-in program of this name, or a command of the shell. The name
-/// that was called may be a path to it.
+/// The program of this name that the sandbox has besides the built-in ones, a
+/// built-in one, or a command of the shell. The name that was called may be a
+/// path to it.
 async fn by_name(scope: &Scope, name: String, mut argv: Vec<String>) -> Result<Program, RunError> {
+    if let Some(file) = scope.programs.get(&name) {
+        let component = own(scope, &name, file).await?;
+        return Ok(Program::submitted(component, argv));
+    }
     if scope.host.is_command(&name) {
         if let Some(called) = argv.first_mut() {
             *called = name;
@@ -102,6 +117,22 @@ async fn by_name(scope: &Scope, name: String, mut argv: Vec<String>) -> Result<P
     Ok(Program::built_in(component, argv))
 }
 
+/// A program that the sandbox has besides the built-in ones.
+async fn own(scope: &Scope, name: &str, file: &ProgramFile) -> Result<Component, RunError> {
+    let prepared = scope.host.prepare_at(&file.path, Some(&scope.budget)).await;
+    let is_it = |component: &Component| component.manifest().digest == file.digest;
+    let refused = |reason: String| not_executable(name, reason);
+    match prepared {
+        Ok(component) if is_it(&component) => Ok(component),
+        Ok(_) => Err(refused(format!(
+            "its file is no longer {}; make the sandbox anew",
+            file.digest
+        ))),
+        Err(PrepareError::Refused(reason)) => Err(refused(reason)),
+        Err(PrepareError::Host(error)) => Err(error.into()),
+    }
+}
+
 /// The shell, as it runs what `argv` names.
 async fn in_shell(scope: &Scope, argv: Vec<String>) -> Result<Program, RunError> {
     let component = built_in(scope, "sh", "sh").await?;
@@ -110,10 +141,7 @@ async fn in_shell(scope: &Scope, argv: Vec<String>) -> Result<Program, RunError>
 }
 
 async fn built_in(scope: &Scope, name: &str, called: &str) -> Result<Component, RunError> {
-    let name = ALIASES
-        .iter()
-        .find(|(alias, _)| *alias == name)
-        .map_or(name, |(_, name)| name);
+    let name = unaliased(name);
     match scope.host.built_in(name, &scope.budget).await {
         Ok(Some(component)) => Ok(component),
         Ok(None) => Err(not_found(called)),

@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::instance::{Instance, State};
 use crate::limiter::Limiter;
 use crate::program::{self, Program};
+use crate::session::ProgramFile;
 use crate::stdio::Stdio;
 use crate::terminal::Terminal;
 
@@ -27,6 +28,8 @@ pub(crate) struct Scope {
     pub(crate) grants: Arc<Grants>,
     pub(crate) dirs: Arc<[OpenDir]>,
     pub(crate) ledger: Arc<Ledger>,
+    /// Those that this sandbox has besides the built-in ones.
+    pub(crate) programs: Arc<BTreeMap<String, ProgramFile>>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) terminal: Option<Terminal>,
     /// How many parents it has.

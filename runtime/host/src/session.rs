@@ -2,6 +2,7 @@
 //! the account of its disk.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,6 +39,15 @@ pub struct Streams {
     pub terminal: Option<Terminal>,
 }
 
+/// A program besides the built-in ones: a component on this host's disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramFile {
+    /// Where it is. Only this user may be able to write it.
+    pub path: PathBuf,
+    /// What it has to be.
+    pub digest: Digest,
+}
+
 /// A sandbox on this host. Calls in it may run side by side; each has its own
 /// limits, and all share its files.
 pub struct Session {
@@ -46,6 +56,7 @@ pub struct Session {
     limits: Limits,
     dirs: Arc<[OpenDir]>,
     ledger: Arc<Ledger>,
+    programs: Arc<BTreeMap<String, ProgramFile>>,
     /// Holds the private folders; they go with the session.
     _scratch: Option<TempDir>,
 }
@@ -88,8 +99,16 @@ impl Session {
             limits,
             dirs: dirs.into(),
             ledger,
+            programs: Arc::default(),
             _scratch: scratch,
         })
+    }
+
+    /// The same with one more program, found by this name.
+    #[must_use]
+    pub fn with_program(mut self, name: impl Into<String>, program: ProgramFile) -> Self {
+        Arc::make_mut(&mut self.programs).insert(name.into(), program);
+        self
     }
 
     /// Runs a program to its end.
@@ -229,6 +248,7 @@ impl Session {
             grants: Arc::clone(&self.grants),
             dirs,
             ledger: Arc::clone(&self.ledger),
+            programs: Arc::clone(&self.programs),
             budget: Arc::clone(budget),
             terminal,
             depth: 0,

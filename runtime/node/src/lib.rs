@@ -5,7 +5,7 @@
 //! connection ─ auth ─ route ─┬─► api: create, suspend, fork, delete …   ─► Node ─► Store (disk)
 //!                            └─► a surface's router ─► Spoken: Backend ─► call ─► Session (mote-host)
 //!                                                                          └─► metrics, audit, trace
-//! controller ─ rpc: ensure, delete, watch ─► Node
+//! controller ─ rpc: ensure, delete, police, watch ─► Node
 //! ```
 
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ mod log;
 mod metrics;
 mod node;
 mod observe;
+mod policy;
 mod record;
 mod route;
 mod rpc;

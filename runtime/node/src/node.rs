@@ -27,6 +27,7 @@ use crate::feed::{Change, Feed};
 use crate::life::Phase;
 use crate::metrics::{Metrics, Snapshot, resident_bytes};
 use crate::observe::Observer;
+use crate::policy::Policies;
 use crate::record::Record;
 use crate::sandbox::{Due, LifeError, Sandbox, Shared};
 use crate::store::{Home, Store, StoreError};
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     admission: Admission,
     sandboxes: Mutex<Sandboxes>,
     pub(crate) addresses: Addresses,
+    pub(crate) policies: Policies,
     /// Whether the programs of sandboxes are compiled.
     compiled: AtomicBool,
 }
@@ -122,6 +124,7 @@ impl Node {
             }),
             admission,
             addresses,
+            policies: Policies::open(shared.store.root()),
             compiled: AtomicBool::new(false),
             shared,
             config,

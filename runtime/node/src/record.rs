@@ -8,8 +8,8 @@ use mote_api::{Grant, Limits, SandboxId};
 use serde::{Deserialize, Serialize};
 
 /// The form of records. A record of a later form is refused, not guessed at.
-/// The first knew no objects.
-const FORM: u32 = 2;
+/// The first knew no objects, the second no policies.
+const FORM: u32 = 3;
 
 /// A sandbox as it was asked for, and where its life has led it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,16 @@ pub(crate) struct Object {
     pub(crate) generation: i64,
     /// What was asked for, which may be more than a later node gives.
     pub(crate) asked: Resources,
+    /// The policy that says who may call it; empty for whoever reaches it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) policy: String,
+}
+
+/// What a session follows of its object while it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Latest {
+    pub(crate) generation: i64,
+    pub(crate) policy: String,
 }
 
 /// Ceilings as an object has them; 0 leaves one to the node.
@@ -126,6 +136,11 @@ impl Record {
         }
     }
 
+    /// The policy that says who may call it; empty for whoever reaches it.
+    pub(crate) fn policy(&self) -> &str {
+        self.object.as_ref().map_or("", |object| &object.policy)
+    }
+
     /// Reads a record back.
     ///
     /// # Errors
@@ -177,6 +192,7 @@ mod tests {
                     cpu_millis: 500,
                     disk_bytes: 0,
                 },
+                policy: "default/work".to_owned(),
             }),
             suspended: true,
         };
@@ -188,8 +204,8 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_form_is_refused_by_its_number() {
-        let later = br#"{"form": 3, "whatever": true}"#;
-        assert!(matches!(Record::parse(later), Err(RecordError::Form(3))));
+        let later = br#"{"form": 4, "whatever": true}"#;
+        assert!(matches!(Record::parse(later), Err(RecordError::Form(4))));
         assert!(Record::parse(b"{}").is_err() && Record::parse(b"").is_err());
     }
 

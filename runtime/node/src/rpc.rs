@@ -13,6 +13,7 @@ mod ensure;
 mod identity;
 mod page;
 mod plan;
+mod police;
 mod room;
 mod service;
 mod session;
@@ -78,6 +79,8 @@ struct Inner {
     room: Mutex<Room>,
     work: Semaphore,
     turns: Vec<tokio::sync::Mutex<()>>,
+    /// Held while policies are replaced: those that came last are to stay.
+    policing: tokio::sync::Mutex<()>,
     watches: Arc<Semaphore>,
     draining: CancellationToken,
 }
@@ -107,6 +110,7 @@ impl Rpc {
             room: Mutex::new(room),
             work: Semaphore::new(WORK_AT_ONCE),
             turns: turns.take(TURNS).collect(),
+            policing: tokio::sync::Mutex::default(),
             watches: Arc::new(Semaphore::new(MAX_WATCHES)),
             draining: CancellationToken::new(),
         }))

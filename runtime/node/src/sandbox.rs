@@ -25,7 +25,7 @@ use crate::life::{Phase, Refusal, Request};
 use crate::metrics::Snapshot;
 use crate::node::{SpecError, interrupted};
 use crate::observe::Observer;
-use crate::record::Record;
+use crate::record::{Latest, Record};
 use crate::store::{Home, Store, StoreError};
 
 /// The deadline of sessions, which stay open between calls; each call has its
@@ -277,10 +277,10 @@ impl Sandbox {
         self.turn(Request::Resume, SandboxEventKind::Resumed, None)
     }
 
-    /// Is, or is not, suspended, as its object has it at a generation.
+    /// Is, or is not, suspended, and what else its object has it be.
     pub(crate) async fn follow(
         self: &Arc<Self>,
-        generation: i64,
+        latest: Latest,
         suspended: bool,
     ) -> Result<(), LifeError> {
         let (request, kind) = if suspended {
@@ -289,7 +289,7 @@ impl Sandbox {
             (Request::Resume, SandboxEventKind::Resumed)
         };
         let this = Arc::clone(self);
-        let turn = move || this.turn(request, kind, Some(generation));
+        let turn = move || this.turn(request, kind, Some(latest));
         let turned = tokio::task::spawn_blocking(turn).await;
         turned.map_err(|_| interrupted())??;
         if suspended {
@@ -318,21 +318,22 @@ impl Sandbox {
         self.close().await;
     }
 
-    /// Moves on in life, to a generation of its object where there is one;
+    /// Moves on in life, to the latest of its object where there is one;
     /// what is to outlive the node is on disk before it is true here.
     fn turn(
         &self,
         request: Request,
         kind: SandboxEventKind,
-        generation: Option<i64>,
+        latest: Option<Latest>,
     ) -> Result<(), LifeError> {
         let mut life = self.life();
         let before = life.phase;
         let phase = self.after(before, request)?;
         let mut record = life.record.clone();
         record.suspended = phase == Phase::Suspended;
-        if let (Some(object), Some(generation)) = (&mut record.object, generation) {
-            object.generation = generation;
+        if let (Some(object), Some(latest)) = (&mut record.object, latest) {
+            let Latest { generation, policy } = latest;
+            (object.generation, object.policy) = (generation, policy);
         }
         let changed = record != life.record && phase != Phase::Gone;
         if changed {

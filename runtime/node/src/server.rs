@@ -112,19 +112,40 @@ impl Server {
     }
 
     /// Counts a connection that may be made: where sandboxes are called as
-    /// pods are, none to an address that is nobody's.
+    /// pods are, none to an address that is nobody's, and none that the
+    /// sandbox's policy does not let in. Those that are open when a policy
+    /// changes stay, as under the network policies of Kubernetes.
     fn admit(&self, door: Door, connection: Connection) -> Option<metrics::Connection> {
         let node = &self.0.node.0;
         let metrics = &node.shared.observer.metrics;
         let Door::Sandbox(surface) = door else {
             return Some(metrics.connection());
         };
-        if self.0.open && node.addresses.owner(connection.local.ip()).is_none() {
-            let peer = connection.peer.ip().to_string();
-            self.refuse(&peer, None, surface, metrics::Refused::NoSandbox);
+        if self.0.open
+            && let Err((id, reason)) = self.may_call(connection)
+        {
+            let peer = connection.peer.ip().to_canonical().to_string();
+            self.refuse(&peer, id.as_ref(), surface, reason);
             return None;
         }
         Some(metrics.connection())
+    }
+
+    /// Whether somebody may call the sandbox whose address is called.
+    fn may_call(
+        &self,
+        connection: Connection,
+    ) -> Result<(), (Option<SandboxId>, metrics::Refused)> {
+        let Connection { peer, local } = connection;
+        let node = &self.0.node;
+        let owner = node.0.addresses.owner(local.ip());
+        let found = owner.and_then(|id| node.find(&id));
+        let sandbox = found.ok_or((None, metrics::Refused::NoSandbox))?;
+        let admits = |policy: &str| node.0.policies.admit(policy, peer.ip(), local.port());
+        if sandbox.look(|record| admits(record.policy())) == Some(true) {
+            return Ok(());
+        }
+        Err((Some(sandbox.id.clone()), metrics::Refused::Policy))
     }
 
     async fn answer(self, door: Door, mut request: Request<Incoming>) -> Response<Body> {

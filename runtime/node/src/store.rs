@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STATE/lock                     held while a node runs
+//! STATE/policies.json            who may call sandboxes that name a policy
 //! STATE/sandboxes/ID.LIFE/sandbox.json   the record, replaced as a whole
 //!                        /workspace      the sandbox's own files
 //!                        /tmp            its scratch space
@@ -98,12 +99,9 @@ impl Home {
 
     /// Replaces the record: after a crash there is the old or the new one.
     pub(crate) fn keep(&self, record: &Record) -> Result<(), StoreError> {
-        let path = self.0.join(RECORD);
-        let bytes = record.to_bytes().map_err(|error| unusable(&path, &error))?;
-        let draft = self.0.join(".sandbox.json.new");
-        write_synced(&draft, &bytes).map_err(failed("write", &draft))?;
-        fs::rename(&draft, &path).map_err(failed("replace", &path))?;
-        sync(&self.0).map_err(failed("sync", &self.0))
+        let bytes = record.to_bytes();
+        let bytes = bytes.map_err(|error| unusable(&self.0.join(RECORD), &error))?;
+        replace(&self.0, RECORD, &bytes)
     }
 
     fn record(&self) -> Result<Record, StoreError> {
@@ -274,6 +272,19 @@ fn make_folder(path: &Path, with_parents: bool) -> io::Result<()> {
         .recursive(with_parents)
         .mode(FOLDER_MODE)
         .create(path)
+}
+
+/// Replaces a file of the node's own: after a crash there is the old or the
+/// new one.
+///
+/// # Errors
+/// The disk fails.
+pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = folder.join(name);
+    let draft = folder.join(format!(".{name}.new"));
+    write_synced(&draft, bytes).map_err(failed("write", &draft))?;
+    fs::rename(&draft, &path).map_err(failed("replace", &path))?;
+    sync(folder).map_err(failed("sync", folder))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

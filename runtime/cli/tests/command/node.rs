@@ -2,6 +2,7 @@
 
 mod authority;
 mod harness;
+mod policies;
 mod secrets;
 mod watches;
 

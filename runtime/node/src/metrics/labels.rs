@@ -42,6 +42,8 @@ pub(crate) enum Refused {
     Forbidden,
     /// It asks for a sandbox that is not there.
     NoSandbox,
+    /// The sandbox's policy does not let it in.
+    Policy,
     /// It is no request that can be understood.
     Malformed,
     /// Its head or body is larger than we read.
@@ -83,6 +85,7 @@ impl Refused {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NoSandbox => "no-sandbox",
+            Self::Policy => "policy",
             Self::Malformed => "malformed",
             Self::TooLarge => "too-large",
             Self::TooSlow => "too-slow",
@@ -177,6 +180,7 @@ mod tests {
             Refused::Unauthorized,
             Refused::Forbidden,
             Refused::NoSandbox,
+            Refused::Policy,
             Refused::Malformed,
             Refused::TooLarge,
             Refused::TooSlow,

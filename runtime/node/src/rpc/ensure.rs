@@ -6,6 +6,7 @@ use mote_rpc::v1;
 use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::refusal::Reason;
 use mote_surface::{Caller, Unavailable};
+use tonic::Status;
 
 use super::plan::{Plan, plan};
 use super::room::NoRoom;
@@ -13,7 +14,8 @@ use super::wanted::{Wanted, parse_uid};
 use super::{Rpc, session};
 use crate::audit::Action;
 use crate::node::{CreateError, SpecError};
-use crate::record::Beginning;
+use crate::policy::Book;
+use crate::record::{Beginning, Latest};
 use crate::sandbox::{LifeError, Sandbox};
 use crate::store::StoreError;
 
@@ -134,9 +136,11 @@ impl Rpc {
                 Some(Action::Resume)
             }
         };
-        let followed = sandbox
-            .follow(wanted.object.generation, wanted.suspended)
-            .await;
+        let latest = Latest {
+            generation: wanted.object.generation,
+            policy: wanted.object.policy,
+        };
+        let followed = sandbox.follow(latest, wanted.suspended).await;
         let kept = session::reserved(sandbox);
         self.settle(|room| room.put(id, tenant(), kept));
         followed?;
@@ -160,6 +164,23 @@ impl Rpc {
             }
         }
         refusals
+    }
+
+    /// Puts these policies in the place of all that are there.
+    pub(super) async fn replace_policies(&self, book: Book) -> Result<(), Status> {
+        let rpc = self.clone();
+        // Done to its end even if whoever asked has gone.
+        let replaced = tokio::spawn(async move {
+            let _policing = rpc.0.policing.lock().await;
+            let (node, policies) = (rpc.0.node.clone(), book.len());
+            let replace = move || node.0.policies.replace(book);
+            let replaced = tokio::task::spawn_blocking(replace).await;
+            replaced.map_err(|_| interrupted())??;
+            tracing::debug!(policies, "who may call sessions is as it was sent");
+            Ok::<_, Refused>(())
+        });
+        let replaced = replaced.await.unwrap_or_else(|_| Err(interrupted()));
+        replaced.map_err(|refused| Status::unavailable(refused.message))
     }
 
     async fn delete(&self, uid: &str, caller: &Caller) -> Result<(), Refused> {
@@ -226,6 +247,12 @@ impl From<LifeError> for Refused {
             LifeError::Store(error) => (&error).into(),
             LifeError::Refused(error) => Self::new(Reason::Failed, error.to_string()),
         }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        (&error).into()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::record::{Object, Record};
 pub(super) enum Plan {
     /// Nothing.
     Keep,
-    /// It is told the generation, and goes on as it is.
+    /// It is told the generation and its policy, and goes on as it is.
     Follow,
     /// It is suspended.
     Suspend,
@@ -47,6 +47,8 @@ pub(super) fn plan(record: &Record, held: &Object, wanted: &Wanted) -> Result<Pl
         }
         // What it is made of is for the next time, as a pod's template is.
         _ if wanted.object.generation > held.generation => Plan::Follow,
+        // Who may call it is no part of what it is made of.
+        _ if wanted.object.policy != held.policy => Plan::Follow,
         _ => Plan::Keep,
     })
 }
@@ -160,6 +162,19 @@ mod tests {
                 });
             },
         ]
+    }
+
+    #[test]
+    fn who_may_call_a_session_may_change_at_any_time() {
+        for generation in [5, 6] {
+            for suspended in [false, true] {
+                let planned = planned(suspended, |spec| {
+                    (spec.generation, spec.suspended) = (generation, suspended);
+                    spec.policy = "other".to_owned();
+                });
+                assert_eq!(planned, Ok(Plan::Follow));
+            }
+        }
     }
 
     #[test]

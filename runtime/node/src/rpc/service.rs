@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status};
 
 use super::connection::{Peer, accept};
 use super::identity::Identity;
+use super::police;
 use super::watch::{Watched, going_down};
 use super::{MAX_REQUEST_BYTES, Rpc};
 
@@ -102,9 +103,12 @@ impl NodeService for Rpc {
 
     async fn police(
         &self,
-        _request: Request<PoliceRequest>,
+        request: Request<PoliceRequest>,
     ) -> Result<Response<PoliceResponse>, Status> {
-        Err(Status::unimplemented("this node host keeps no policies"))
+        let PoliceRequest { policies } = request.into_inner();
+        let book = police::parse(policies).map_err(Status::invalid_argument)?;
+        self.replace_policies(book).await?;
+        Ok(Response::new(PoliceResponse {}))
     }
 
     async fn watch(

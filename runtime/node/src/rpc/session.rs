@@ -23,7 +23,7 @@ pub(super) fn told(sandbox: &Sandbox) -> Option<v1::Session> {
             name: object.name.clone(),
             phase: phase.into(),
             exit_code: None,
-            policy: String::new(),
+            policy: object.policy.clone(),
             addresses: record.address.iter().map(ToString::to_string).collect(),
             has_files,
             resources: Some(v1::Resources {

@@ -7,6 +7,7 @@ use mote_rpc::v1::{SessionSpec, refusal::Reason};
 use serde_json::{Map, Value};
 
 use super::ensure::Refused;
+use super::police;
 use crate::record::{Object, Resources};
 
 /// Longest name of a namespace and of an object, as Kubernetes has them.
@@ -48,7 +49,6 @@ impl Wanted {
         } = spec;
         let id = parse_uid(&uid)?;
         for (what, asked) in [
-            ("policy", !policy.is_empty()),
             ("volumes", !volumes.is_empty() || !mounts.is_empty()),
             ("working directory", !working_dir.is_empty()),
             ("command", command.is_some()),
@@ -78,6 +78,9 @@ impl Wanted {
         if image.is_empty() {
             return Err(invalid(format!("{uid} names no image; name one")));
         }
+        if !policy.is_empty() {
+            police::check_name(&policy).map_err(invalid)?;
+        }
         let resources = resources.unwrap_or_default();
         let object = Object {
             namespace,
@@ -88,6 +91,7 @@ impl Wanted {
                 cpu_millis: resources.cpu_millis,
                 disk_bytes: resources.disk_bytes,
             },
+            policy,
         };
         Ok(Self {
             id,
@@ -202,6 +206,10 @@ pub(super) mod tests {
             },
             SessionSpec {
                 image: String::new(),
+                ..spec()
+            },
+            SessionSpec {
+                policy: "a b".to_owned(),
                 ..spec()
             },
             named(""),

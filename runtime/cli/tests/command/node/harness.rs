@@ -11,8 +11,8 @@ use mote_rpc::v1::node_service_client::NodeServiceClient;
 use mote_rpc::v1::refusal::Reason;
 pub(super) use mote_rpc::v1::watch_event::Event;
 use mote_rpc::v1::{
-    DeleteRequest, EnsureRequest, EnsureResult, Refusal, Session, SessionSpec, WatchEvent,
-    WatchRequest,
+    DeleteRequest, EnsureRequest, EnsureResult, PoliceRequest, Policy, Refusal, Session,
+    SessionSpec, WatchEvent, WatchRequest,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -112,6 +112,18 @@ impl Host {
         Ok(Controller(NodeServiceClient::new(channel)))
     }
 
+    /// The lines of its audit log, once it has ended.
+    pub(super) async fn audited(mut self) -> Vec<Value> {
+        self.stop();
+        let end = move || {
+            self.child.wait().unwrap();
+            std::fs::read_to_string(self.state.path().join("audit.jsonl")).unwrap()
+        };
+        let log = within(tokio::task::spawn_blocking(end)).await.unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
+    }
+
     /// A page of the node's own.
     pub(super) async fn get(&self, path: &str) -> (u16, String) {
         let response = within(reqwest::get(format!("http://{}{path}", self.page))).await;
@@ -198,6 +210,12 @@ impl Controller {
         let mut client = self.0.clone();
         let answer = within(client.delete(DeleteRequest { uids })).await;
         answer.unwrap().into_inner().refusals
+    }
+
+    pub(super) async fn police(&self, policies: Vec<Policy>) -> Result<(), Status> {
+        let mut client = self.0.clone();
+        within(client.police(PoliceRequest { policies })).await?;
+        Ok(())
     }
 
     pub(super) async fn watch(&self) -> Watch {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::runtime::watcher::Config;
@@ -21,7 +21,7 @@ use crate::event::Events;
 use crate::freshness::Freshness;
 use crate::names::{controller_of, label};
 use crate::settings::Settings;
-use crate::wasm::{Images, Key, Police, Wasm};
+use crate::wasm::{Key, Wasm};
 use crate::{claim, pool, sandbox, template, wasm};
 
 /// The controllers, their caches filling, waiting to lead.
@@ -73,6 +73,7 @@ impl Controllers {
         let (policies, fill_policies) = Cache::new(None);
         let (classes, fill_classes) = Cache::new(None);
         let (hosts, fill_hosts) = Cache::new(None);
+        let (nodes, fill_nodes) = Cache::new(None);
         let (namespaces, fill_namespaces) = Cache::new(None);
         sandbox::metrics::Census::register(registry, sandboxes.clone());
         let (extensions, wasm) = (settings.extensions, settings.wasm);
@@ -92,14 +93,7 @@ impl Controllers {
             ledger: claim::Ledger::default(),
             freshness: Freshness::default(),
             pools: pool::Memories::default(),
-            wasm: wasm.then(|| Wasm {
-                namespace: namespace.to_owned(),
-                fleet: Arc::default(),
-                classes,
-                hosts,
-                images: Images::default(),
-                police: Arc::new(Police::new(namespaces)),
-            }),
+            wasm: wasm.then(|| Wasm::new(namespace, classes, hosts, nodes, namespaces)),
             client,
         });
         let (pushers, waiting) = queues();
@@ -145,7 +139,7 @@ impl Controllers {
             ]);
         }
         if wasm {
-            watches.extend(watch.fleet(fill_classes, fill_hosts, fill_namespaces));
+            watches.extend(watch.fleet(fill_classes, fill_hosts, fill_nodes, fill_namespaces));
         }
         Self {
             context,
@@ -179,6 +173,8 @@ impl Controllers {
             tokio::join!(
                 wasm.classes.filled(),
                 wasm.hosts.filled(),
+                // A node that is not known counts as gone.
+                wasm.nodes.filled(),
                 wasm.police.filled()
             );
         }
@@ -290,14 +286,15 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// What the wasm tier looks at: runtime classes, nodes, the pods of hosts,
-    /// and namespaces, which network policies select.
+    /// namespaces, which network policies select, and what images are.
     fn fleet(
         &self,
         fill_classes: Filler<RuntimeClass>,
         fill_hosts: Filler<Pod>,
+        fill_nodes: Filler<Node>,
         fill_namespaces: Filler<Namespace>,
-    ) -> [BoxFuture<'static, ()>; 4] {
-        let (_, fill_nodes) = Cache::new(None);
+    ) -> [BoxFuture<'static, ()>; 5] {
+        let (_, fill_images) = Cache::new(None);
         let (key, value) = wasm::HOST_LABEL;
         let own = self
             .context
@@ -323,6 +320,13 @@ impl Watch<'_> {
                 cache::trim,
                 Pushers::namespace_changed,
             ),
+            self.kind_in(
+                Api::namespaced(self.context.client.clone(), own),
+                fill_images,
+                Config::default().fields(&format!("metadata.name={}", wasm::CONFIG_MAP)),
+                cache::trim,
+                Pushers::images_changed,
+            ),
         ]
     }
 
@@ -336,10 +340,23 @@ impl Watch<'_> {
     where
         K: Watched + DeserializeOwned,
     {
+        let everywhere = Api::all(self.context.client.clone());
+        self.kind_in(everywhere, filler, config, trim, told)
+    }
+
+    fn kind_in<K>(
+        &self,
+        api: Api<K>,
+        filler: Filler<K>,
+        config: Config,
+        trim: fn(&mut K),
+        told: fn(&Pushers, &Context, &Change<K>),
+    ) -> BoxFuture<'static, ()>
+    where
+        K: Watched + DeserializeOwned,
+    {
         let (context, pushers) = (self.context.clone(), self.pushers.clone());
-        let events = watcher(Api::<K>::all(context.client.clone()), config)
-            .default_backoff()
-            .modify(trim);
+        let events = watcher(api, config).default_backoff().modify(trim);
         Box::pin(filler.fill(events, move |change| told(&pushers, &context, change)))
     }
 }
@@ -375,6 +392,21 @@ impl Pushers {
     fn namespace_changed(&self, context: &Context, _: &Change<Namespace>) {
         if let Some(wasm) = &context.wasm {
             wasm.police.publish();
+        }
+    }
+
+    fn images_changed(&self, context: &Context, change: &Change<ConfigMap>) {
+        let Some(wasm) = &context.wasm else {
+            return;
+        };
+        wasm.images_changed(change.after.as_deref());
+        for sandbox in context.caches.sandboxes.all() {
+            let blueprint = sandbox.0.as_ref().ok().map(|it| &it.spec.blueprint);
+            let classed =
+                blueprint.is_some_and(|it| it.pod_template.spec.runtime_class_name.is_some());
+            if classed {
+                ask(&self.sandboxes, &*sandbox);
+            }
         }
     }
 

@@ -43,6 +43,9 @@ pub struct Settings {
     pub tracing: bool,
     /// Whether sandboxes may be wasm sessions on node hosts.
     pub wasm: bool,
+    /// How long a node host may be silent before sandboxes without files go
+    /// elsewhere.
+    pub node_grace: Duration,
 }
 
 impl Default for Settings {
@@ -65,6 +68,8 @@ impl Default for Settings {
             allowed_label_domains: PathBuf::from(ALLOWED_LABEL_DOMAINS),
             tracing: false,
             wasm: false,
+            // A node host that restarts is back in a tenth of it.
+            node_grace: Duration::from_secs(30),
         }
     }
 }

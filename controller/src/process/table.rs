@@ -202,6 +202,11 @@ pub(super) static FLAGS: &[Flag] = &[
         "Serve sandboxes whose runtime class says so by wasm sessions on node hosts.",
     ),
     flag(
+        "node-grace-period",
+        Field::Time(|it| &mut it.settings.node_grace),
+        "How long a node host may be silent before sandboxes without files go to other nodes.",
+    ),
+    flag(
         "leader-elect",
         Field::Switch(|it| &mut it.leader_elect),
         "Reconcile only while holding the lease, so that one of several processes does.",

@@ -73,6 +73,7 @@ impl Hands<'_> {
             observed,
             service,
             troubles,
+            again: None,
         })
     }
 
@@ -322,7 +323,7 @@ pub(super) fn races_apart(troubles: Vec<Trouble>) -> Result<Vec<Trouble>, WriteE
     let (races, troubles): (Vec<_>, Vec<_>) = troubles.into_iter().partition(Trouble::is_race);
     match races.into_iter().next() {
         Some(Trouble::Write(race)) => Err(race),
-        Some(Trouble::Refused(_) | Trouble::Node(..)) | None => Ok(troubles),
+        Some(Trouble::Refused(_) | Trouble::Node(..) | Trouble::Missing(_)) | None => Ok(troubles),
     }
 }
 

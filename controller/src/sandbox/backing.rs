@@ -10,6 +10,8 @@ use super::validate::Subject;
 pub(super) enum Observed {
     /// Nothing, for certain.
     Absent,
+    /// Nothing that serves; on this node it stands still, with its files.
+    Resting(String),
     /// Nobody knows: it could not be looked for, or there was no deciding.
     Unknown,
     /// This.
@@ -32,6 +34,8 @@ pub(super) struct Backing {
     pub(super) node: Option<String>,
     /// What the scheduler says of it; `None` before the scheduler's first word.
     pub(super) scheduled: Option<Scheduled>,
+    /// Why it is not ready, where that can be said.
+    pub(super) note: Option<String>,
 }
 
 /// What the scheduler says.
@@ -80,6 +84,7 @@ impl Backing {
                 reason: condition.reason.clone().unwrap_or_default(),
                 message: condition.message.clone().unwrap_or_default(),
             }),
+            note: None,
         }
     }
 }

@@ -112,7 +112,8 @@ async fn live(
     };
     let status = report::status(subject, &findings, &context.settings.cluster_domain, now);
     publish(hands, &status, now).await?;
-    next(findings.troubles, left)
+    let sooner = [left, findings.again].into_iter().flatten().min();
+    next(findings.troubles, sooner)
 }
 
 async fn by_pod(
@@ -123,7 +124,7 @@ async fn by_pod(
     let Hands { context, subject } = hands;
     if let Some(wasm) = &context.wasm {
         // Its template says otherwise by now.
-        if wasm.fleet.find(subject.uid).is_some() && !hands.end_session(wasm).await? {
+        if hands.has_session(wasm) && !hands.end_session(wasm).await? {
             return Err(ReconcileError::Stale(
                 "its session is not gone yet".to_owned(),
             ));
@@ -163,7 +164,8 @@ fn next(troubles: Vec<Trouble>, left: Option<Duration>) -> Result<Action, Reconc
             Trouble::Node(..) if trouble.is_final() => {
                 wait = Some(wait.map_or(REFUSED_RECHECK, |wait| wait.min(REFUSED_RECHECK)));
             }
-            Trouble::Node(..) => return Err(trouble.into()),
+            // Nobody says when what is missing is there.
+            Trouble::Node(..) | Trouble::Missing(_) => return Err(trouble.into()),
             Trouble::Write(error) if !error.is_final() => return Err(error.into()),
             Trouble::Refused(_) | Trouble::Write(_) => {
                 wait = Some(wait.map_or(REFUSED_RECHECK, |wait| wait.min(REFUSED_RECHECK)));

@@ -7,7 +7,7 @@ use mote_rpc::v1::refusal::Reason;
 use super::validate::Subject;
 use crate::driver::ReconcileError;
 use crate::names::{controller_of, label};
-use crate::wasm::LinkError;
+use crate::wasm::{LinkError, Missing};
 use crate::write::WriteError;
 
 /// Why something was not done for a sandbox. It stands in a condition: it says
@@ -97,6 +97,9 @@ pub(super) enum Trouble {
     /// A node host did, or did not answer.
     #[error("node {0}: {1}")]
     Node(String, LinkError),
+    /// What its session needs is not there.
+    #[error(transparent)]
+    Missing(#[from] Missing),
 }
 
 impl Trouble {
@@ -127,7 +130,7 @@ impl From<Trouble> for ReconcileError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Write(error) => error.into(),
-            Trouble::Refused(_) | Trouble::Node(..) => Self::Node(trouble.to_string()),
+            Trouble::Refused(_) | Trouble::Node(..) | Trouble::Missing(_) => Self::Node(trouble.to_string()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a sandbox's status says. Clients compare these words: they are the
 //! API's as much as its fields are.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
@@ -77,6 +79,8 @@ pub(super) struct Findings {
     pub(super) service: ServiceFound,
     /// What went wrong.
     pub(super) troubles: Vec<Trouble>,
+    /// When to look again, though nothing may have changed.
+    pub(super) again: Option<Duration>,
 }
 
 impl Findings {
@@ -86,6 +90,7 @@ impl Findings {
             observed: Observed::Absent,
             service: ServiceFound::Unknown,
             troubles: vec![refusal.into()],
+            again: None,
         }
     }
 }
@@ -177,6 +182,7 @@ fn unknown(reason: &str, message: impl Into<String>) -> Saying {
 fn tell_backing(status: &mut SandboxStatus, subject: &Subject<'_>, observed: &Observed) {
     (status.pod_ips, status.node_name) = match observed {
         Observed::Here(backing) if backing.owned => (backing.ips.clone(), backing.node.clone()),
+        Observed::Resting(node) => (Vec::new(), Some(node.clone())),
         Observed::Here(_) | Observed::Absent | Observed::Unknown => (Vec::new(), None),
     };
     if let Observed::Here(_) = observed {
@@ -212,7 +218,7 @@ fn suspended(subject: &Subject<'_>, observed: &Observed) -> Saying {
             reason::POD_STATE_UNKNOWN,
             "Pod state is unknown. Sandbox suspension cannot be confirmed",
         ),
-        Observed::Absent => yes(
+        Observed::Absent | Observed::Resting(_) => yes(
             reason::POD_TERMINATED,
             "Pod has been terminated. Sandbox is suspended",
         ),
@@ -241,14 +247,14 @@ fn finished(observed: &Observed) -> Option<Saying> {
         Observed::Here(backing) if backing.owned => {
             ending(backing).map(|(reason, message)| yes(reason, message))
         }
-        Observed::Here(_) | Observed::Absent | Observed::Unknown => None,
+        Observed::Here(_) | Observed::Absent | Observed::Resting(_) | Observed::Unknown => None,
     }
 }
 
 fn scheduled(observed: &Observed) -> Option<Saying> {
     let backing = match observed {
         Observed::Here(backing) if backing.owned => backing,
-        Observed::Here(_) | Observed::Absent => return None,
+        Observed::Here(_) | Observed::Absent | Observed::Resting(_) => return None,
         Observed::Unknown => {
             let message = "Pod state is unknown. Pod scheduling cannot be determined";
             return Some(unknown(reason::POD_SCHEDULING_UNKNOWN, message));
@@ -292,7 +298,7 @@ fn ready(subject: &Subject<'_>, findings: &Findings) -> Saying {
     }
     let backing = match &findings.observed {
         Observed::Here(backing) => Some(backing),
-        Observed::Absent | Observed::Unknown => None,
+        Observed::Absent | Observed::Resting(_) | Observed::Unknown => None,
     };
     if subject.is_suspended() {
         let message = if backing.is_some() {
@@ -344,6 +350,9 @@ fn serving(backing: Option<&Backing>) -> (bool, String) {
     };
     if backing.phase != "Running" {
         return (false, format!("Pod exists with phase: {}", backing.phase));
+    }
+    if let Some(note) = backing.note.as_ref().filter(|_| !backing.ready) {
+        return (false, format!("Pod is Running but not Ready: {note}"));
     }
     let (serves, message) = match (backing.ready, backing.ips.is_empty()) {
         (false, _) => (false, "Pod is Running but not Ready"),

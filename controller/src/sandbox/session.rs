@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use kube::runtime::controller::Action;
-use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::{Phase, Resources, Session, SessionSpec};
 use serde_json::{Map, Value, json};
 
@@ -18,8 +17,13 @@ use crate::context::{Caches, Context};
 use crate::crd::Sandbox;
 use crate::driver::ReconcileError;
 use crate::names::annotation;
-use crate::wasm::{Class, Found, LinkError, Objection, Police, Wanted, Wasm, classify, resolve};
+use crate::wasm::{Class, Objection, Police, Wanted, Wasm, classify};
 use crate::write::WriteError;
+
+use home::Settled;
+
+mod equip;
+mod home;
 
 /// Keeps a sandbox until its session is gone from its node.
 pub(super) const FINALIZER: &str = "mote.dev/session";
@@ -35,7 +39,7 @@ pub(super) enum Tier {
     /// A pod; with the objections, where wasm was asked for if possible.
     Pod(Vec<Objection>),
     /// A session made from this.
-    Session(Wanted),
+    Session(Box<Wanted>),
     /// Nothing: it must be a session, and these are in the way.
     Refused(Vec<Objection>),
 }
@@ -57,7 +61,8 @@ pub fn marked(mut sandbox: Sandbox, context: &Context) -> Sandbox {
     let blueprint = &sandbox.spec.blueprint;
     let class = blueprint.pod_template.spec.runtime_class_name.as_deref();
     let is_session = context.wasm.as_ref().is_some_and(|wasm| {
-        wasm.class(class) != Class::Pod && classify(blueprint, &wasm.images).is_ok()
+        let class = wasm.class(class);
+        class != Class::Pod && classify(blueprint, class, &wasm.images()).is_ok()
     });
     if is_session {
         let metadata = &mut sandbox.metadata;
@@ -106,8 +111,8 @@ pub(super) fn tier(subject: &Subject<'_>, view: &View, wasm: Option<&Wasm>) -> T
     if class == Class::Pod {
         return Tier::Pod(Vec::new());
     }
-    match (classify(blueprint, &wasm.images), class) {
-        (Ok(wanted), _) => Tier::Session(wanted),
+    match (classify(blueprint, class, &wasm.images()), class) {
+        (Ok(wanted), _) => Tier::Session(Box::new(wanted)),
         (Err(objections), Class::Auto) => Tier::Pod(objections),
         (Err(objections), Class::Wasm | Class::Pod) => Tier::Refused(objections),
     }
@@ -159,7 +164,7 @@ pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
     Some(json!({ "metadata": patch }))
 }
 
-/// The session as it is to be.
+/// The session as it is to be, but for what other objects say.
 fn spec(subject: &Subject<'_>, wanted: &Wanted, policy: String) -> SessionSpec {
     SessionSpec {
         uid: subject.uid.to_owned(),
@@ -168,15 +173,16 @@ fn spec(subject: &Subject<'_>, wanted: &Wanted, policy: String) -> SessionSpec {
         name: subject.name.to_owned(),
         suspended: subject.is_suspended(),
         image: wanted.image.clone(),
-        env: resolve(&wanted.env, &subject.sandbox.metadata)
-            .into_iter()
-            .collect(),
         resources: Some(Resources {
             memory_bytes: wanted.memory_bytes,
             cpu_millis: wanted.cpu_millis,
             disk_bytes: wanted.disk_bytes,
         }),
         policy,
+        mounts: wanted.mounts.clone(),
+        working_dir: wanted.working_dir.clone(),
+        command: wanted.command.clone(),
+        active_deadline_seconds: wanted.active_deadline_seconds,
         ..SessionSpec::default()
     }
 }
@@ -211,16 +217,25 @@ fn backing(node: &str, session: &Session, heard: bool) -> Backing {
             status: "True".to_owned(),
             ..Scheduled::default()
         }),
+        note: None,
     }
 }
 
 fn observed(node: &str, session: &Session) -> Observed {
     match session.phase() {
-        Phase::Suspended => Observed::Absent,
+        Phase::Suspended => Observed::Resting(node.to_owned()),
         Phase::Running | Phase::Barred | Phase::Succeeded | Phase::Failed | Phase::Unspecified => {
             Observed::Here(backing(node, session, true))
         }
     }
+}
+
+/// On its node, and not begun: as a pod whose image is being pulled.
+fn waiting(node: &str) -> Observed {
+    Observed::Here(Backing {
+        phase: "Pending".to_owned(),
+        ..backing(node, &Session::default(), false)
+    })
 }
 
 /// No node can take it: as a pod that waits for one.
@@ -237,43 +252,6 @@ fn unschedulable(message: String) -> Observed {
     })
 }
 
-/// Where its session is, as far as can be told.
-enum Whereabouts {
-    /// There, and its node host is heard.
-    Here(Found),
-    /// On this node, which is not heard: nobody else may start it.
-    Unheard(String, Option<Found>),
-    /// Nowhere.
-    Nowhere,
-}
-
-fn whereabouts(subject: &Subject<'_>, wasm: &Wasm) -> Whereabouts {
-    if let Some(found) = wasm.fleet.find(subject.uid) {
-        return if found.heard {
-            Whereabouts::Here(found)
-        } else {
-            Whereabouts::Unheard(found.node.clone(), Some(found))
-        };
-    }
-    let metadata = &subject.sandbox.metadata;
-    let is_session = metadata
-        .finalizers
-        .iter()
-        .flatten()
-        .any(|it| it == FINALIZER);
-    let said = subject
-        .sandbox
-        .status
-        .as_ref()
-        .and_then(|status| status.node_name.clone());
-    match said.filter(|_| is_session) {
-        Some(node) if wasm.fleet.knows(&node) && wasm.fleet.link(&node).is_none() => {
-            Whereabouts::Unheard(node, None)
-        }
-        _ => Whereabouts::Nowhere,
-    }
-}
-
 impl Hands<'_> {
     /// Serves a sandbox that is alive by a session.
     ///
@@ -288,7 +266,12 @@ impl Hands<'_> {
     ) -> Result<Findings, WriteError> {
         let step = service::decide(self.subject, view.service.as_ref());
         let settling = self.settle_session(wasm, tier, wanted);
-        let ((observed, trouble), served) = tokio::join!(settling, self.serve(step));
+        let (settled, served) = tokio::join!(settling, self.serve(step));
+        let Settled {
+            observed,
+            trouble,
+            again,
+        } = settled;
         let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
         let service = served.unwrap_or_else(|trouble| {
             troubles.push(trouble);
@@ -300,83 +283,8 @@ impl Hands<'_> {
             observed,
             service,
             troubles,
+            again,
         })
-    }
-
-    /// Makes the session what it is to be.
-    async fn settle_session(
-        &self,
-        wasm: &Wasm,
-        tier: &Tier,
-        wanted: &Wanted,
-    ) -> (Observed, Option<Trouble>) {
-        let subject = self.subject;
-        let spec = spec(subject, wanted, policy(subject.sandbox, &wasm.police));
-        let key = (subject.namespace.to_owned(), subject.name.to_owned());
-        // Held until the node has answered.
-        let mut reserved = None;
-        let node = match whereabouts(subject, wasm) {
-            Whereabouts::Here(found) => {
-                if is_settled(&found.session, &spec) {
-                    let marked = self.mark(tier).await;
-                    return (
-                        observed(&found.node, &found.session),
-                        marked.err().map(Trouble::from),
-                    );
-                }
-                found.node
-            }
-            Whereabouts::Unheard(node, found) => {
-                let unheard = found.map(|found| backing(&found.node, &found.session, false));
-                let unheard = unheard.unwrap_or_else(|| Backing {
-                    ips: subject
-                        .sandbox
-                        .status
-                        .as_ref()
-                        .map(|status| status.pod_ips.clone())
-                        .unwrap_or_default(),
-                    ..backing(&node, &Session::default(), false)
-                });
-                return (Observed::Here(unheard), None);
-            }
-            // A sandbox that is to stand still needs no node for it.
-            Whereabouts::Nowhere if subject.is_suspended() => return (Observed::Absent, None),
-            Whereabouts::Nowhere => match wasm.fleet.place(wanted, &key, subject.uid) {
-                Ok(place) => reserved.insert(place).node().to_owned(),
-                Err(why) => return (unschedulable(why), None),
-            },
-        };
-        // Both at once: a session whose sandbox went meanwhile is swept away.
-        let (marked, ensured) = tokio::join!(self.mark(tier), ensure(wasm, &node, spec));
-        if let Err(error) = marked {
-            return (Observed::Unknown, Some(error.into()));
-        }
-        match ensured {
-            Ok(session) => (observed(&node, &session), None),
-            // Others were quicker, or the node counts otherwise than we do.
-            Err(LinkError::Refused(refusal)) if refusal.reason() == Reason::NoRoom => {
-                wasm.fleet.waits(key);
-                (
-                    unschedulable(format!("node {node}: {}", refusal.message)),
-                    None,
-                )
-            }
-            Err(error) => (
-                self.as_it_was(wasm, &error),
-                Some(Trouble::Node(node, error)),
-            ),
-        }
-    }
-
-    /// What is there when a node declines a change: what was there before.
-    fn as_it_was(&self, wasm: &Wasm, error: &LinkError) -> Observed {
-        let declined =
-            matches!(error, LinkError::Refused(refusal) if refusal.reason() != Reason::Failed);
-        match wasm.fleet.find(self.subject.uid) {
-            Some(found) => observed(&found.node, &found.session),
-            None if declined => Observed::Absent,
-            None => Observed::Unknown,
-        }
     }
 
     /// Marks the sandbox as one of its tier.
@@ -388,22 +296,6 @@ impl Hands<'_> {
                 .await?;
         }
         Ok(())
-    }
-
-    /// Ends the session, files and all; whether it is gone for certain.
-    pub(super) async fn end_session(&self, wasm: &Wasm) -> Result<bool, Trouble> {
-        match whereabouts(self.subject, wasm) {
-            Whereabouts::Nowhere => Ok(true),
-            Whereabouts::Here(found) => match wasm.fleet.link(&found.node) {
-                None => Ok(false),
-                Some(link) => match link.delete(self.subject.uid).await {
-                    Ok(()) => Ok(true),
-                    Err(error) => Err(Trouble::Node(found.node, error)),
-                },
-            },
-            // A node that Kubernetes has forgotten does not come back.
-            Whereabouts::Unheard(node, _) => Ok(!wasm.fleet.knows(&node)),
-        }
     }
 
     /// Lets a sandbox go that is being deleted, once its session is gone.
@@ -433,15 +325,6 @@ impl Hands<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-async fn ensure(wasm: &Wasm, node: &str, spec: SessionSpec) -> Result<Session, LinkError> {
-    let unheard = || LinkError::Unheard("it is not connected".to_owned());
-    wasm.fleet
-        .link(node)
-        .ok_or_else(unheard)?
-        .ensure(spec)
-        .await
 }
 
 #[cfg(test)]

@@ -67,6 +67,12 @@ fn port(port: ServicePort) -> EndpointPort {
     }
 }
 
+/// Whether there was something to lead to.
+fn had_addresses(subject: &Subject<'_>) -> bool {
+    let status = subject.sandbox.status.as_ref();
+    status.is_some_and(|status| !status.pod_ips.is_empty())
+}
+
 /// Whether the slice, which nobody watches, was last written as it is to be:
 /// the status says what was there then.
 fn is_written(subject: &Subject<'_>, observed: &Observed) -> bool {
@@ -78,7 +84,7 @@ fn is_written(subject: &Subject<'_>, observed: &Observed) -> bool {
         Observed::Here(backing) => {
             status.service.is_some() && status.pod_ips == backing.ips && ready == backing.ready
         }
-        Observed::Absent => status.pod_ips.is_empty(),
+        Observed::Absent | Observed::Resting(_) => status.pod_ips.is_empty(),
         Observed::Unknown => true,
     }
 }
@@ -104,7 +110,9 @@ impl Hands<'_> {
                     Err(error) => Err(error.into()),
                 }
             }
-            Observed::Absent => {
+            // The address that it leads to is nobody's, or another's soon.
+            Observed::Here(_) if !had_addresses(subject) => Ok(()),
+            Observed::Here(_) | Observed::Absent | Observed::Resting(_) => {
                 let gone =
                     context.delete::<EndpointSlice>(subject.namespace, &name, Deletion::default());
                 match gone.await {
@@ -112,7 +120,7 @@ impl Hands<'_> {
                     Err(error) => Err(error.into()),
                 }
             }
-            Observed::Here(_) | Observed::Unknown => Ok(()),
+            Observed::Unknown => Ok(()),
         }
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::source::{Missing, Source, Sources};
+
 /// A variable of a container.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Variable {
@@ -28,6 +30,35 @@ pub enum EnvValue {
     Label(String),
     /// One of its annotations.
     Annotation(String),
+    /// A key of a ConfigMap or a Secret.
+    Key {
+        /// Which one.
+        source: Source,
+        /// The key.
+        key: String,
+        /// Whether the variable is left out where there is none.
+        optional: bool,
+    },
+}
+
+/// All keys of a ConfigMap or a Secret as variables.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EnvFrom {
+    /// Which one.
+    pub source: Source,
+    /// What their names begin with.
+    pub prefix: String,
+    /// Whether there is nothing wrong if it is not there.
+    pub optional: bool,
+}
+
+/// The environment of a container.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Env {
+    /// What comes first.
+    pub from: Vec<EnvFrom>,
+    /// In order: later variables may name earlier ones.
+    pub variables: Vec<Variable>,
 }
 
 impl Variable {
@@ -59,24 +90,86 @@ impl EnvValue {
     }
 }
 
-/// The environment as it is for an object with these labels and annotations.
-pub fn resolve(variables: &[Variable], object: &ObjectMeta) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::new();
-    let in_map = |map: &Option<BTreeMap<String, String>>, key: &str| {
-        map.as_ref().and_then(|map| map.get(key)).cloned()
-    };
-    for Variable { name, value } in variables {
-        let value = match value {
-            EnvValue::Text(text) => Some(expand(text, &env)),
-            EnvValue::Name => object.name.clone(),
-            EnvValue::Namespace => object.namespace.clone(),
-            EnvValue::Uid => object.uid.clone(),
-            EnvValue::Label(key) => in_map(&object.labels, key),
-            EnvValue::Annotation(key) => in_map(&object.annotations, key),
+impl EnvValue {
+    /// What it is for an object, where other variables are `known`; `None` for
+    /// a variable that is left out.
+    fn resolve(
+        &self,
+        object: &ObjectMeta,
+        sources: &Sources,
+        known: &BTreeMap<String, String>,
+    ) -> Result<Option<String>, Missing> {
+        let in_map = |map: &Option<BTreeMap<String, String>>, key: &str| {
+            map.as_ref().and_then(|map| map.get(key)).cloned()
         };
-        env.insert(name.clone(), value.unwrap_or_default());
+        let value = match self {
+            Self::Text(text) => Some(expand(text, known)),
+            Self::Name => object.name.clone(),
+            Self::Namespace => object.namespace.clone(),
+            Self::Uid => object.uid.clone(),
+            Self::Label(key) => in_map(&object.labels, key),
+            Self::Annotation(key) => in_map(&object.annotations, key),
+            Self::Key {
+                source,
+                key,
+                optional,
+            } => {
+                let value = sources.key(source, key, *optional)?;
+                return value.map(|value| text(value, source, key)).transpose();
+            }
+        };
+        Ok(Some(value.unwrap_or_default()))
     }
-    env
+
+    /// What a field of an object is, as a file's content.
+    pub(super) fn content(&self, object: &ObjectMeta) -> Vec<u8> {
+        let value = self.resolve(object, &Sources::default(), &BTreeMap::new());
+        value.ok().flatten().unwrap_or_default().into_bytes()
+    }
+}
+
+impl Env {
+    /// The ConfigMaps and Secrets that it needs.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        let keys = self.variables.iter().filter_map(|it| match &it.value {
+            EnvValue::Key { source, .. } => Some(source),
+            _ => None,
+        });
+        self.from.iter().map(|from| &from.source).chain(keys)
+    }
+
+    /// The environment as it is for an object with these labels and annotations.
+    ///
+    /// # Errors
+    /// Something that it needs is not there.
+    pub fn resolve(
+        &self,
+        object: &ObjectMeta,
+        sources: &Sources,
+    ) -> Result<BTreeMap<String, String>, Missing> {
+        let mut env = BTreeMap::new();
+        for EnvFrom {
+            source,
+            prefix,
+            optional,
+        } in &self.from
+        {
+            for (key, value) in sources.all(source, *optional)?.into_iter().flatten() {
+                env.insert(format!("{prefix}{key}"), text(value, source, key)?);
+            }
+        }
+        for Variable { name, value } in &self.variables {
+            if let Some(value) = value.resolve(object, sources, &env)? {
+                env.insert(name.clone(), value);
+            }
+        }
+        Ok(env)
+    }
+}
+
+fn text(value: &[u8], source: &Source, key: &str) -> Result<String, Missing> {
+    let no_text = |_| Missing::Text(source.clone(), key.to_owned());
+    String::from_utf8(value.to_vec()).map_err(no_text)
 }
 
 /// Puts in the values of `$(NAME)`. As in a pod: what is not known stays as it
@@ -112,6 +205,7 @@ fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wasm::source::tests::{config_map, holding};
 
     #[test]
     fn variables_name_earlier_ones_and_dollars_are_doubled() {
@@ -128,10 +222,60 @@ mod tests {
         }
     }
 
+    fn resolve(variables: Vec<Variable>, object: &ObjectMeta) -> BTreeMap<String, String> {
+        let env = Env {
+            variables,
+            from: Vec::new(),
+        };
+        env.resolve(object, &Sources::default()).unwrap()
+    }
+
     #[test]
     fn a_variable_does_not_see_what_comes_after_it() {
-        let variables = [Variable::text("B", "$(A)"), Variable::text("A", "1")];
-        assert_eq!(resolve(&variables, &ObjectMeta::default())["B"], "$(A)");
+        let variables = vec![Variable::text("B", "$(A)"), Variable::text("A", "1")];
+        assert_eq!(resolve(variables, &ObjectMeta::default())["B"], "$(A)");
+    }
+
+    #[test]
+    fn variables_come_after_and_see_what_a_source_brings() {
+        let from = |optional| EnvFrom {
+            source: config_map("c"),
+            prefix: "P_".to_owned(),
+            optional,
+        };
+        let key = |name: &str, key: &str, optional| Variable {
+            name: name.to_owned(),
+            value: EnvValue::Key {
+                source: config_map("c"),
+                key: key.to_owned(),
+                optional,
+            },
+        };
+        let env = Env {
+            from: vec![from(false)],
+            variables: vec![
+                Variable::text("P_a", "own"),
+                key("K", "b", false),
+                key("NONE", "x", true),
+                Variable::text("SEES", "$(P_b)$(K)"),
+            ],
+        };
+        let object = ObjectMeta::default();
+        let told = env.resolve(&object, &holding("c", &[("a", "1"), ("b", "2")]));
+        let pairs = [("K", "2"), ("P_a", "own"), ("P_b", "2"), ("SEES", "22")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(told.unwrap(), pairs.into());
+        assert!(env.resolve(&object, &Sources::default()).is_err());
+        let optional = Env {
+            from: vec![from(true)],
+            variables: vec![key("K", "b", true)],
+        };
+        assert!(
+            optional
+                .resolve(&object, &Sources::default())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -151,7 +295,7 @@ mod tests {
                 name: "V".to_owned(),
                 value: value_of,
             };
-            assert_eq!(resolve(&[variable], &object)["V"], value, "{path}");
+            assert_eq!(resolve(vec![variable], &object)["V"], value, "{path}");
         }
         for path in [
             "status.podIP",

@@ -8,8 +8,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Toleration};
 use mote_rpc::v1::{NodeInfo, Session};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,9 @@ use super::link::Link;
 use super::place;
 use member::Member;
 
+pub use fate::Fate;
+
+mod fate;
 mod member;
 
 /// The node hosts of a cluster.
@@ -29,6 +33,8 @@ pub struct Fleet {
     hosts: Notify,
     /// A host has told of all its sessions.
     listings: Notify,
+    /// A host has told of a session that is at home elsewhere.
+    strays: Notify,
 }
 
 /// Where a node host is.
@@ -44,18 +50,28 @@ pub struct Host {
 struct State {
     members: BTreeMap<String, Member>,
     /// The node of each session, by UID.
-    homes: HashMap<String, String>,
+    homes: HashMap<String, Home>,
+    /// Since when node hosts are called.
+    began: Option<Instant>,
     /// Sandboxes that no node could take, by namespace and name.
     waiting: HashSet<Key>,
 }
 
-/// A session where it is.
+/// Where a session is at home. One that another node has besides is left over.
+struct Home {
+    node: String,
+    /// Whether it was sent there by us, which counts for more than what others
+    /// remember.
+    sent: bool,
+}
+
+/// A session where it is, or where it must be.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The node.
     pub node: String,
-    /// As it was last told.
-    pub session: Arc<Session>,
+    /// As it was last told; `None` on a node that was not heard yet.
+    pub session: Option<Arc<Session>>,
     /// Whether its node host is heard.
     pub heard: bool,
 }
@@ -91,27 +107,48 @@ impl Fleet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The session of the sandbox with this UID.
-    pub fn find(&self, uid: &str) -> Option<Found> {
+    /// The session of the sandbox with this UID, which was on the node `said`
+    /// when that was last written down.
+    pub fn find(&self, uid: &str, said: Option<&str>) -> Option<Found> {
         let state = self.state();
-        let node = state.homes.get(uid)?;
+        let node = state.home(uid, said)?;
         let member = state.members.get(node)?;
         Some(Found {
-            node: node.clone(),
-            session: member.session(uid)?.clone(),
+            node: node.to_owned(),
+            session: member.session(uid).cloned(),
             heard: member.link().is_some(),
         })
+    }
+
+    /// What becomes of a session on this node, which has files or may have some.
+    pub fn fate(
+        &self,
+        node: &str,
+        files: bool,
+        tolerations: &[Toleration],
+        grace: Duration,
+    ) -> Fate {
+        let state = self.state();
+        match state.members.get(node) {
+            Some(member) => {
+                let standing = member.standing(node, state.began);
+                fate::fate(standing, files, tolerations, grace)
+            }
+            None => Fate::Moves(format!("node {node} is gone")),
+        }
+    }
+
+    /// Whether people are to be told of a session that should not be on this
+    /// node: `false` once they were.
+    pub fn warn(&self, node: &str, uid: &str) -> bool {
+        let mut state = self.state();
+        let member = state.members.get_mut(node);
+        member.is_some_and(|member| member.warn(uid))
     }
 
     /// The way to a node host that is heard.
     pub fn link(&self, node: &str) -> Option<Link> {
         self.state().members.get(node)?.link().cloned()
-    }
-
-    /// Whether Kubernetes knows the node, or a node host is there.
-    pub fn knows(&self, node: &str) -> bool {
-        let state = self.state();
-        state.members.get(node).is_some_and(Member::is_there)
     }
 
     /// Chooses a node for a sandbox and keeps what it will take there until the
@@ -161,6 +198,17 @@ impl Fleet {
             .collect()
     }
 
+    /// Where a session is at home, which was on the node `said` when that was
+    /// last written down.
+    pub(super) fn home(&self, uid: &str, said: Option<&str>) -> Option<String> {
+        self.state().home(uid, said).map(str::to_owned)
+    }
+
+    /// Completes when a session was told of that is at home elsewhere.
+    pub(super) async fn strayed(&self) {
+        self.strays.notified().await;
+    }
+
     /// Takes over what Kubernetes says of a node; sandboxes to be looked at again.
     pub fn node_changed(&self, name: &str, node: Option<&Node>) -> Vec<Key> {
         let mut state = self.state();
@@ -169,7 +217,7 @@ impl Fleet {
             return Vec::new();
         }
         let gone = !member.is_there();
-        let mut keys = if gone { member.keys() } else { Vec::new() };
+        let mut keys = member.keys();
         if gone {
             state.forget(name);
         }
@@ -200,6 +248,7 @@ impl Fleet {
     /// cancelled: node, address, token.
     pub(super) fn to_follow(&self) -> Vec<(String, String, CancellationToken)> {
         let mut state = self.state();
+        state.began.get_or_insert_with(Instant::now);
         let members = state.members.iter_mut();
         let new = members.filter_map(|(node, member)| {
             let host = member.host.as_ref().filter(|_| member.stop.is_none())?;
@@ -212,7 +261,11 @@ impl Fleet {
 
     /// Follows nobody any more.
     pub(super) fn leave(&self) {
-        for member in self.state().members.values_mut() {
+        let mut state = self.state();
+        state.began = None;
+        // Another sends them from now on.
+        state.homes.values_mut().for_each(|home| home.sent = false);
+        for member in state.members.values_mut() {
             if let Some(stop) = member.stop.take() {
                 stop.cancel();
             }
@@ -260,8 +313,11 @@ impl Fleet {
         let mut state = self.state();
         let member = state.members.get_mut(name)?;
         let (key, uid) = (key_of(&session), session.uid.clone());
+        let sent = member.expects(&uid);
         let changed = member.put(session);
-        state.homes.insert(uid, name.to_owned());
+        if !state.settle(name, uid, sent) {
+            self.strays.notify_one();
+        }
         changed.then_some(key)
     }
 
@@ -276,17 +332,52 @@ impl Fleet {
         let Some(member) = state.members.get_mut(name) else {
             return Vec::new();
         };
-        if member.lose() {
+        let keys = if member.lose() {
             member.keys()
         } else {
             Vec::new()
+        };
+        if !member.is_there() {
+            state.forget(name);
         }
+        keys
     }
 }
 
 impl State {
+    /// Where a session is at home: where we sent it; else where it was when
+    /// that was written down, if it can be there; else where it was told of.
+    fn home<'a>(&'a self, uid: &str, said: Option<&'a str>) -> Option<&'a str> {
+        let home = self.homes.get(uid);
+        if let Some(home) = home.filter(|home| home.sent) {
+            return Some(&home.node);
+        }
+        let can_be = |node: &&str| {
+            let member = self.members.get(*node);
+            member.is_some_and(|it| it.link().is_none() || it.session(uid).is_some())
+        };
+        let told = home.map(|home| home.node.as_str());
+        said.filter(can_be).or(told)
+    }
+
+    /// Notes that a node has a session; whether it is at home there alone.
+    fn settle(&mut self, node: &str, uid: String, sent: bool) -> bool {
+        let has = |home: &Home| {
+            let member = self.members.get(&home.node);
+            member.is_some_and(|it| it.session(&uid).is_some())
+        };
+        let home = self.homes.get(&uid).filter(|home| has(home));
+        let elsewhere = home.is_some_and(|home| home.node != node);
+        let sent = sent || (!elsewhere && home.is_some_and(|home| home.sent));
+        if sent || !elsewhere {
+            let node = node.to_owned();
+            self.homes.insert(uid, Home { node, sent });
+        }
+        !elsewhere
+    }
+
     fn remove(&mut self, node: &str, uid: &str) -> Option<Key> {
-        if self.homes.get(uid).is_some_and(|home| home == node) {
+        if self.homes.get(uid).is_some_and(|home| home.node == node) {
             self.homes.remove(uid);
         }
         let session = self.members.get_mut(node)?.take(uid)?;
@@ -294,11 +385,8 @@ impl State {
     }
 
     fn forget(&mut self, node: &str) {
-        if let Some(member) = self.members.remove(node) {
-            for session in member.sessions() {
-                self.homes.remove(&session.uid);
-            }
-        }
+        self.members.remove(node);
+        self.homes.retain(|_, home| home.node != node);
     }
 }
 

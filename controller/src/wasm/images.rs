@@ -3,54 +3,106 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use k8s_openapi::api::core::v1::ConfigMap;
+
+/// The ConfigMap, in the controller's namespace, that maps images to programs.
+pub const CONFIG_MAP: &str = "mote-images";
+/// The key of the map in it: names of images cannot be keys themselves.
+const KEY: &str = "images";
 /// Programs that every node has.
 const BUILT_IN: [&str; 1] = ["mote.dev/base"];
-/// Images of pods that speak the same protocols as a session does, by their
-/// repository, whatever the registry and the tag: an unmodified template works.
-const WELL_KNOWN: [(&str, &str); 3] = [
-    ("python-runtime-sandbox", "mote.dev/base"),
-    ("sandboxd", "mote.dev/base"),
-    ("mote.dev/sandboxd", "mote.dev/base"),
-];
+/// Said of an image that is a wasm component itself, to be pulled.
+const ITSELF: &str = "wasm";
 
-/// The names of images that are known.
-#[derive(Clone, Debug, Default)]
+/// The images that are known.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Images {
-    /// What the operator adds, by the image as it stands in a container.
     mapped: BTreeMap<String, String>,
 }
 
-impl Images {
-    /// Those of a config map's data, beside the well-known ones.
-    pub fn of(mapped: BTreeMap<String, String>) -> Self {
-        Self { mapped }
+/// What an image means to a node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Programs {
+    /// What the node is asked for.
+    pub image: String,
+    /// How that is known.
+    pub origin: Origin,
+}
+
+/// How programs are known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// Every node has them.
+    BuiltIn,
+    /// They stand for an image of pods.
+    Mapped,
+    /// The operator says that the image is wasm; it is pulled.
+    Pulled,
+    /// Nobody says what it is; pulling it will tell.
+    Unknown,
+}
+
+impl Programs {
+    /// The name of the command that a pulled image is.
+    pub fn name(&self) -> &str {
+        let repository = repository(&self.image);
+        repository.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The programs that an image stands for.
-    pub fn find(&self, image: &str) -> Option<&str> {
-        let repository = repository(image);
-        let built_in = |name: &str| BUILT_IN.iter().copied().find(|known| *known == name);
-        let mapped = self
-            .mapped
-            .get(image)
-            .or_else(|| self.mapped.get(repository));
-        mapped
-            .and_then(|to| built_in(to))
-            .or_else(|| built_in(repository))
-            .or_else(|| {
-                let last = repository.rsplit('/').next().unwrap_or_default();
-                let known = WELL_KNOWN.iter();
-                let mut known = known.filter(|(name, _)| *name == repository || *name == last);
-                known.next().map(|(_, programs)| *programs)
-            })
+    /// Whether a node has to pull it.
+    pub fn is_pulled(&self) -> bool {
+        built_in(&self.image).is_none()
     }
+}
+
+impl Images {
+    /// Those that the operator names.
+    ///
+    /// # Errors
+    /// The map is malformed, as a sentence.
+    pub fn read(map: &ConfigMap) -> Result<Self, String> {
+        let text = map.data.as_ref().and_then(|data| data.get(KEY));
+        let Some(text) = text else {
+            return Ok(Self::default());
+        };
+        let mapped = serde_saphyr::from_str(text).map_err(|error| {
+            format!("ConfigMap {CONFIG_MAP}, key {KEY}: write one IMAGE: PROGRAMS a line: {error}")
+        })?;
+        Ok(Self { mapped })
+    }
+
+    /// The programs of an image. One without a slash in the map stands for
+    /// every registry's, one without a tag for every tag.
+    pub fn find(&self, image: &str) -> Programs {
+        let repository = repository(image);
+        let last = repository.rsplit('/').next().unwrap_or_default();
+        let of = |image: &str, origin| Programs {
+            image: image.to_owned(),
+            origin,
+        };
+        let mut names = [image, repository, last].into_iter();
+        match names.find_map(|name| self.mapped.get(name)) {
+            Some(to) if to == ITSELF => of(image, Origin::Pulled),
+            Some(to) => of(built_in(to).unwrap_or(to), Origin::Mapped),
+            None => match built_in(image) {
+                Some(programs) => of(programs, Origin::BuiltIn),
+                None => of(image, Origin::Unknown),
+            },
+        }
+    }
+}
+
+/// The built-in programs of this name, whatever the tag: a node has one version.
+fn built_in(image: &str) -> Option<&'static str> {
+    let name = repository(image);
+    BUILT_IN.into_iter().find(|known| *known == name)
 }
 
 impl fmt::Display for Images {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "take {} or map it in the ConfigMap mote-images",
+            "take {}, or say in the ConfigMap {CONFIG_MAP} what it is",
             BUILT_IN.join(", ")
         )
     }
@@ -70,6 +122,18 @@ fn repository(image: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn map(text: &str) -> Result<Images, String> {
+        Images::read(&ConfigMap {
+            data: Some([(KEY.to_owned(), text.to_owned())].into()),
+            ..ConfigMap::default()
+        })
+    }
+
+    fn found(images: &Images, image: &str) -> (String, Origin) {
+        let Programs { image, origin } = images.find(image);
+        (image, origin)
+    }
+
     #[test]
     fn tags_and_digests_do_not_name_programs() {
         for (image, name) in [
@@ -83,25 +147,47 @@ mod tests {
     }
 
     #[test]
-    fn an_unmodified_template_finds_its_programs() {
-        let images = Images::default();
+    fn as_deployed_an_unmodified_template_finds_its_programs() {
+        let deployed = include_str!("../../../deploy/images.yaml");
+        let images = Images::read(&serde_saphyr::from_str(deployed).unwrap()).unwrap();
+        let base = |origin| ("mote.dev/base".to_owned(), origin);
+        assert_eq!(found(&images, "mote.dev/base:0.1.0"), base(Origin::BuiltIn));
         for image in [
-            "mote.dev/base:0.1.0",
             "registry.k8s.io/agent-sandbox/python-runtime-sandbox:v0.1.0",
+            "registry.k8s.io/agent-sandbox/sandboxd@sha256:00",
+            "mote.dev/python",
         ] {
-            assert_eq!(images.find(image), Some("mote.dev/base"), "{image}");
+            assert_eq!(found(&images, image), base(Origin::Mapped), "{image}");
         }
-        assert_eq!(images.find("python:3.12"), None);
-        assert_eq!(images.find("evil/mote.dev/base"), None);
+        let unknown = "python:3.12".to_owned();
+        assert_eq!(found(&images, &unknown), (unknown.clone(), Origin::Unknown));
     }
 
     #[test]
-    fn an_operator_maps_an_image_to_programs_that_are_there() {
-        let map = |to: &str| Images::of([("python".to_owned(), to.to_owned())].into());
+    fn nobody_is_mistaken_for_a_built_in_image() {
+        let evil = "evil/mote.dev/base";
+        assert_eq!(found(&Images::default(), evil).1, Origin::Unknown);
+    }
+
+    #[test]
+    fn an_operator_says_what_an_image_is() {
+        let images = map("r/a: wasm\nr/b:1: r/c:2\n").unwrap();
         assert_eq!(
-            map("mote.dev/base").find("python:3.12"),
-            Some("mote.dev/base")
+            found(&images, "r/a:7"),
+            ("r/a:7".to_owned(), Origin::Pulled)
         );
-        assert_eq!(map("mote.dev/none").find("python:3.12"), None);
+        assert_eq!(
+            found(&images, "r/b:1"),
+            ("r/c:2".to_owned(), Origin::Mapped)
+        );
+        assert_eq!(found(&images, "r/b:2").1, Origin::Unknown);
+        for bad in ["[1]", "a: [b]", "a: b: c"] {
+            let error = map(bad).unwrap_err();
+            assert!(
+                error.starts_with("ConfigMap mote-images, key images: "),
+                "{error}"
+            );
+        }
+        assert_eq!(Images::read(&ConfigMap::default()), Ok(Images::default()));
     }
 }

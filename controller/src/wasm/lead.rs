@@ -66,6 +66,7 @@ pub async fn lead(
             _ = renewals.tick() => if let Err(error) = identity.renew(&context).await {
                 tracing::error!(%error, "the certificates of node hosts are not renewed");
             },
+            () = wasm.fleet.strayed() => sweep(wasm, &context.caches.sandboxes).await,
             _ = sweeps.tick() => sweep(wasm, &context.caches.sandboxes).await,
             () = shutdown.cancelled() => break,
         }

@@ -16,24 +16,29 @@ mod lead;
 mod link;
 mod place;
 mod police;
+mod registry;
+mod source;
 mod sweep;
+mod volume;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
 use crate::cache::Cache;
 
 pub use classify::{Needs, Objection, PORTS, Wanted, classify};
-pub use env::resolve;
-pub use fleet::{Fleet, Found, Host, Key, Reserved};
+pub use fleet::{Fate, Fleet, Found, Host, Key, Reserved};
 pub use identity::{AUTHORITY_SECRET, NODE_SECRET};
-pub use images::Images;
+pub use images::{CONFIG_MAP, Images};
 pub use lead::{SETTLE, lead};
 pub use link::LinkError;
 pub use place::{NodeView, place};
 pub use police::Police;
+pub use registry::registry_credentials;
+pub use source::{Missing, Sources};
+pub use volume::resolve;
 
 use sweep::sweep;
 
@@ -55,8 +60,10 @@ pub struct Wasm {
     pub classes: Cache<RuntimeClass>,
     /// The pods of node hosts.
     pub hosts: Cache<Pod>,
+    /// The nodes.
+    pub nodes: Cache<Node>,
     /// Which programs images stand for.
-    pub images: Images,
+    images: RwLock<Arc<Images>>,
     /// Who may call sessions.
     pub police: Arc<Police>,
 }
@@ -85,6 +92,47 @@ pub enum Class {
 }
 
 impl Wasm {
+    /// The wasm tier of a controller in this namespace, which knows of nothing
+    /// yet.
+    pub fn new(
+        namespace: &str,
+        classes: Cache<RuntimeClass>,
+        hosts: Cache<Pod>,
+        nodes: Cache<Node>,
+        namespaces: Cache<Namespace>,
+    ) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            fleet: Arc::default(),
+            classes,
+            hosts,
+            nodes,
+            images: RwLock::default(),
+            police: Arc::new(Police::new(namespaces)),
+        }
+    }
+
+    /// Which programs images stand for.
+    pub fn images(&self) -> Arc<Images> {
+        let images = self.images.read();
+        images.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what the operator says of images. A map that cannot be read
+    /// changes nothing.
+    pub fn images_changed(&self, map: Option<&ConfigMap>) {
+        let read = map.map_or_else(|| Ok(Images::default()), Images::read);
+        match read {
+            Ok(read) => {
+                let mut images = self.images.write().unwrap_or_else(PoisonError::into_inner);
+                *images = Arc::new(read);
+            }
+            Err(error) => {
+                tracing::error!(error, "images stay what they were");
+            }
+        }
+    }
+
     /// Notes where the host of a node is, as its pods say. One that is going
     /// away is called as long as it answers and there is no other.
     pub fn host_changed(&self, node: &str) {

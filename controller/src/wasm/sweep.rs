@@ -1,11 +1,11 @@
 //! Sessions that no sandbox has any more, or that it has twice.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mote_rpc::v1::Session;
 
-use super::Wasm;
+use super::{Fleet, Wasm};
 use crate::cache::Cache;
 use crate::context::Guarded;
 use crate::crd::Sandbox;
@@ -14,7 +14,7 @@ use crate::crd::Sandbox;
 /// was moved while its node was not heard. What cannot be taken away now is
 /// left for the next time.
 pub(super) async fn sweep(wasm: &Wasm, sandboxes: &Cache<Guarded<Sandbox>>) {
-    for (node, session) in leftovers(wasm.fleet.sessions(), sandboxes) {
+    for (node, session) in leftovers(&wasm.fleet, sandboxes) {
         let Some(link) = wasm.fleet.link(&node) else {
             continue;
         };
@@ -35,13 +35,11 @@ pub(super) async fn sweep(wasm: &Wasm, sandboxes: &Cache<Guarded<Sandbox>>) {
 }
 
 /// The sessions to take away, each with its node.
-fn leftovers(
-    sessions: Vec<(String, Arc<Session>)>,
-    sandboxes: &Cache<Guarded<Sandbox>>,
-) -> Vec<(String, Arc<Session>)> {
-    let mut homes = BTreeMap::<String, usize>::new();
+fn leftovers(fleet: &Fleet, sandboxes: &Cache<Guarded<Sandbox>>) -> Vec<(String, Arc<Session>)> {
+    let sessions = fleet.sessions();
+    let mut holders = HashMap::<&str, usize>::with_capacity(sessions.len());
     for (_, session) in &sessions {
-        *homes.entry(session.uid.clone()).or_default() += 1;
+        *holders.entry(&session.uid).or_default() += 1;
     }
     let is_left = |node: &String, session: &Session| {
         let Some(sandbox) = sandboxes.get(&session.namespace, &session.name) else {
@@ -54,15 +52,16 @@ fn leftovers(
         if sandbox.metadata.uid.as_deref() != Some(&session.uid) {
             return true;
         }
-        let here = sandbox
-            .status
-            .as_ref()
-            .and_then(|status| status.node_name.as_ref());
-        let twice = homes.get(&session.uid).is_some_and(|homes| *homes > 1);
-        twice && here.is_some_and(|here| here != node)
+        if holders.get(session.uid.as_str()) == Some(&1) {
+            return false;
+        }
+        let status = sandbox.status.as_ref();
+        let said = status.and_then(|status| status.node_name.as_deref());
+        let home = fleet.home(&session.uid, said);
+        home.is_some_and(|home| home != *node)
     };
     let left = sessions
-        .into_iter()
+        .iter()
         .filter(|(node, session)| is_left(node, session));
-    left.collect()
+    left.cloned().collect()
 }

@@ -15,6 +15,7 @@ fn findings(observed: Observed) -> Findings {
         observed,
         service: ServiceFound::Absent,
         troubles: Vec::new(),
+        again: None,
     }
 }
 
@@ -384,6 +385,7 @@ fn several_pods_are_told_of_alone_and_leave_the_service_as_it_was() {
             observed: Observed::Unknown,
             service: ServiceFound::Unknown,
             troubles,
+            again: None,
         },
     );
     assert_eq!(
@@ -572,5 +574,38 @@ fn a_message_fits_into_a_condition() {
     assert_eq!(
         word(&status, READY).unwrap()[2].chars().count(),
         MESSAGE_CHARS
+    );
+}
+
+#[test]
+fn a_session_that_stands_still_keeps_its_node_and_says_what_a_pod_would() {
+    let sandbox = suspended();
+    let status = |observed| super::status(&subject(&sandbox), &findings(observed), "d", at(1));
+    let (resting, gone) = (
+        status(Observed::Resting("a".to_owned())),
+        status(Observed::Absent),
+    );
+    assert_eq!(resting.node_name.as_deref(), Some("a"));
+    assert_eq!(
+        (resting.conditions, resting.pod_ips),
+        (gone.conditions, gone.pod_ips)
+    );
+}
+
+#[test]
+fn who_is_not_ready_says_why_where_that_is_known() {
+    let sandbox = sandbox();
+    let backing = Backing {
+        owned: true,
+        phase: "Running".to_owned(),
+        note: Some("node a is not heard".to_owned()),
+        ..Backing::default()
+    };
+    let findings = findings(Observed::Here(backing));
+    let status = super::status(&subject(&sandbox), &findings, "d", at(1));
+    let ready = condition::find(&status.conditions, READY).unwrap();
+    assert_eq!(
+        ready.message,
+        "Pod is Running but not Ready: node a is not heard"
     );
 }

@@ -1,8 +1,9 @@
 use mote_rpc::v1::Refusal as Declined;
+use mote_rpc::v1::refusal::Reason;
 
 use super::*;
 use crate::sandbox::fixtures::{at, own_pod, sandbox, shared, subject, suspended, with};
-use crate::wasm::Images;
+use crate::wasm::{Images, LinkError};
 
 fn session(generation: i64, phase: Phase) -> Session {
     Session {
@@ -16,7 +17,7 @@ fn session(generation: i64, phase: Phase) -> Session {
 
 fn objections() -> Vec<Objection> {
     let sandbox = with(|spec| spec.blueprint.pod_template.spec.host_network = Some(true));
-    classify(&sandbox.spec.blueprint, &Images::default()).unwrap_err()
+    classify(&sandbox.spec.blueprint, Class::Auto, &Images::default()).unwrap_err()
 }
 
 #[test]
@@ -33,10 +34,7 @@ fn a_pod_that_is_there_stays_whatever_the_template_says() {
         owned: vec![shared(own_pod("Running"))],
         ..View::default()
     };
-    assert_eq!(
-        tier(&subject(&sandbox()), &view, None),
-        Tier::Pod(vec![])
-    );
+    assert_eq!(tier(&subject(&sandbox()), &view, None), Tier::Pod(vec![]));
 }
 
 #[test]
@@ -56,7 +54,7 @@ fn a_running_session_is_told_as_a_ready_pod_is() {
 fn a_suspended_session_is_told_as_a_pod_that_is_gone() {
     assert_eq!(
         observed("a", &session(3, Phase::Suspended)),
-        Observed::Absent
+        Observed::Resting("a".to_owned())
     );
 }
 
@@ -93,7 +91,7 @@ fn a_node_is_asked_only_when_something_differs() {
 #[test]
 fn a_session_is_marked_once_with_its_tier_and_finalizer() {
     let mut marked = sandbox();
-    let tier = Tier::Session(Wanted::default());
+    let tier = Tier::Session(Box::default());
     let patch = mark(&subject(&marked), &tier).unwrap();
     assert_eq!(patch["metadata"]["finalizers"], json!([FINALIZER]));
     assert_eq!(patch["metadata"]["annotations"][annotation::TIER], "wasm");

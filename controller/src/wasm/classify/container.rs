@@ -1,26 +1,31 @@
 //! The fields of its only container.
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, SecurityContext};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, SecurityContext,
+    Volume as PodVolume,
+};
+use mote_rpc::v1::Command;
 
 use super::{PORTS, Reader, Wanted, empty};
-use crate::wasm::env::{EnvValue, Variable};
-use crate::wasm::images::Images;
+use crate::wasm::env::{Env, EnvFrom, EnvValue, Variable};
+use crate::wasm::images::{Origin, Programs};
+use crate::wasm::source::{Source, SourceKind};
 
-impl Reader {
-    pub(super) fn container(&mut self, container: &Container, images: &Images) -> Wanted {
+impl Reader<'_> {
+    pub(super) fn container(&mut self, container: &Container, pod_volumes: &[PodVolume]) -> Wanted {
         let Container {
             args,
             command,
             env,
             env_from,
             image,
-            image_pull_policy: _, // Means nothing: built-in programs are not pulled.
+            image_pull_policy: _, // Means nothing: a node pulls what it does not have.
             lifecycle,
             liveness_probe: _, // Means nothing: the node knows whether a session serves.
             name: _,
             ports,
             readiness_probe: _, // As above.
-            resize_policy: _,   // Means nothing: there is no process to restart.
+            resize_policy: _,   // Means nothing: the next call has the new size.
             resources,
             restart_policy,
             restart_policy_rules,
@@ -28,23 +33,14 @@ impl Reader {
             startup_probe: _,              // As above.
             stdin: _,                      // Means nothing: calls bring their own.
             stdin_once: _,                 // As above.
-            termination_message_path: _,   // Means nothing: nothing ends.
+            termination_message_path: _,   // Means nothing: there is no such file.
             termination_message_policy: _, // As above.
             tty: _,                        // As above.
             volume_devices,
             volume_mounts,
             working_dir,
         } = container;
-        const ENTRY: &str =
-            "is not started by wasm sessions: they serve calls by themselves; leave it out";
         let at = |field: &str| format!("containers[0].{field}");
-        self.none(at("command"), empty(command), ENTRY);
-        self.none(at("args"), empty(args), ENTRY);
-        self.none(
-            at("envFrom"),
-            empty(env_from),
-            "is not read for wasm sessions yet; write the variables in env",
-        );
         self.none(
             at("lifecycle"),
             lifecycle
@@ -52,24 +48,13 @@ impl Reader {
                 .is_none_or(|it| *it == Default::default()),
             "hooks do not run in wasm sessions",
         );
-        self.none(at("restartPolicy"), restart_policy.is_none(), ENTRY);
-        self.none(at("restartPolicyRules"), empty(restart_policy_rules), ENTRY);
+        let pods = "is a pod's: sessions know the pod's restartPolicy";
+        self.none(at("restartPolicy"), restart_policy.is_none(), pods);
+        self.none(at("restartPolicyRules"), empty(restart_policy_rules), pods);
         self.none(
             at("volumeDevices"),
             empty(volume_devices),
             "are devices, which wasm sessions cannot have",
-        );
-        self.none(
-            at("volumeMounts"),
-            empty(volume_mounts),
-            "cannot be mounted by wasm sessions yet",
-        );
-        self.none(
-            at("workingDir"),
-            working_dir
-                .as_ref()
-                .is_none_or(|dir| dir.is_empty() || dir == "/workspace"),
-            "is /workspace in wasm sessions",
         );
         for (index, port) in ports.iter().flatten().enumerate() {
             self.port(&at(&format!("ports[{index}]")), port);
@@ -77,13 +62,29 @@ impl Reader {
         security_context
             .iter()
             .for_each(|context| self.security(context));
+        let programs = self.image(image.as_deref().unwrap_or_default());
+        let command = command.as_deref().unwrap_or_default();
+        let args = args.as_deref().unwrap_or_default();
+        let volumes = self.volumes(pod_volumes);
+        let mounts = volume_mounts.as_deref().unwrap_or_default();
         let mut wanted = Wanted {
-            env: env
-                .iter()
-                .flatten()
-                .filter_map(|variable| self.variable(variable))
-                .collect(),
-            image: self.image(image.as_deref().unwrap_or_default(), images),
+            env: Env {
+                from: env_from
+                    .iter()
+                    .flatten()
+                    .filter_map(|from| self.env_from(from))
+                    .collect(),
+                variables: env
+                    .iter()
+                    .flatten()
+                    .filter_map(|variable| self.variable(variable))
+                    .collect(),
+            },
+            mounts: self.mounts(mounts, pod_volumes, &volumes),
+            volumes,
+            working_dir: self.working_dir(working_dir.as_deref()),
+            command: self.command(command, args, &programs),
+            image: programs.image,
             ..Wanted::default()
         };
         if let Some(resources) = resources {
@@ -92,14 +93,64 @@ impl Reader {
         wanted
     }
 
-    fn image(&mut self, image: &str, images: &Images) -> String {
-        images.find(image).map(str::to_owned).unwrap_or_else(|| {
-            self.object(
-                "containers[0].image",
-                format!("{image:?} is no wasm image; {images}"),
-            );
-            String::new()
+    fn image(&mut self, image: &str) -> Programs {
+        let programs = self.images.find(image);
+        let known = programs.origin != Origin::Unknown || !self.must_know_image;
+        if !known || image.is_empty() {
+            let why = format!("{image:?} is not known to be wasm; {}", self.images);
+            self.object("containers[0].image", why);
+        }
+        programs
+    }
+
+    /// What runs from the beginning on. Arguments alone are those of the
+    /// image's component. Programs that stand for an image of pods do not have
+    /// that image's own.
+    fn command(
+        &mut self,
+        command: &[String],
+        args: &[String],
+        programs: &Programs,
+    ) -> Option<Command> {
+        let own = match (command, args, programs.origin) {
+            ([], [], _) => return None,
+            (_, _, Origin::Mapped) => {
+                self.object(
+                    "containers[0].command",
+                    "is of an image that wasm programs stand for, which serve calls by themselves; leave it out",
+                );
+                None
+            }
+            ([], _, Origin::BuiltIn) => {
+                self.object(
+                    "containers[0].args",
+                    "are of no command, and a built-in image has none of its own; name one",
+                );
+                None
+            }
+            ([], _, Origin::Pulled | Origin::Unknown) => Some(programs.name().to_owned()),
+            _ => None,
+        };
+        let argv = own.iter().chain(command).chain(args);
+        Some(Command {
+            argv: argv.cloned().collect(),
+            ..Command::default()
         })
+    }
+
+    fn working_dir(&mut self, folder: Option<&str>) -> String {
+        let folder = folder.unwrap_or_default().trim_end_matches('/');
+        let plain = folder.is_empty()
+            || folder.strip_prefix('/').is_some_and(|path| {
+                let mut parts = path.split('/');
+                parts.all(|part| !matches!(part, "" | "." | ".."))
+            });
+        self.none(
+            "containers[0].workingDir",
+            plain,
+            "is no absolute path of a folder",
+        );
+        folder.to_owned()
     }
 
     fn port(&mut self, field: &str, port: &ContainerPort) {
@@ -176,23 +227,72 @@ impl Reader {
             value,
             value_from,
         } = variable;
-        let field = format!("containers[0].env[{name}]");
         let Some(source) = value_from else {
             return Some(Variable::text(name, value.as_deref().unwrap_or_default()));
         };
-        let from_field = source
-            .field_ref
-            .as_ref()
-            .and_then(|it| EnvValue::of_field(&it.field_path));
-        if from_field.is_none() {
+        let value = value_of(source);
+        if value.is_none() {
             self.object(
-                field,
-                "comes from what is not read for wasm sessions yet; write its value",
+                format!("containers[0].env[{name}]"),
+                "comes from what a wasm session does not have; write its value",
             );
         }
         Some(Variable {
             name: name.clone(),
-            value: from_field?,
+            value: value?,
         })
+    }
+
+    fn env_from(&mut self, from: &EnvFromSource) -> Option<EnvFrom> {
+        let EnvFromSource {
+            config_map_ref,
+            prefix,
+            secret_ref,
+        } = from;
+        let (kind, name, optional) = match (config_map_ref, secret_ref) {
+            (Some(map), None) => (SourceKind::ConfigMap, &map.name, map.optional),
+            (None, Some(secret)) => (SourceKind::Secret, &secret.name, secret.optional),
+            _ => {
+                let why = "names not one ConfigMap or Secret";
+                self.object("containers[0].envFrom", why);
+                return None;
+            }
+        };
+        Some(EnvFrom {
+            source: Source {
+                kind,
+                name: name.clone(),
+            },
+            prefix: prefix.clone().unwrap_or_default(),
+            optional: optional.unwrap_or_default(),
+        })
+    }
+}
+
+/// `None` for what a session does not have, and for two at once.
+fn value_of(source: &EnvVarSource) -> Option<EnvValue> {
+    let EnvVarSource {
+        config_map_key_ref,
+        field_ref,
+        file_key_ref,
+        resource_field_ref,
+        secret_key_ref,
+    } = source;
+    if file_key_ref.is_some() || resource_field_ref.is_some() {
+        return None;
+    }
+    let key = |kind, name: &str, key: &str, optional: Option<bool>| EnvValue::Key {
+        source: Source {
+            kind,
+            name: name.to_owned(),
+        },
+        key: key.to_owned(),
+        optional: optional.unwrap_or_default(),
+    };
+    match (field_ref, config_map_key_ref, secret_key_ref) {
+        (Some(field), None, None) => EnvValue::of_field(&field.field_path),
+        (None, Some(it), None) => Some(key(SourceKind::ConfigMap, &it.name, &it.key, it.optional)),
+        (None, None, Some(it)) => Some(key(SourceKind::Secret, &it.name, &it.key, it.optional)),
+        _ => None,
     }
 }

@@ -5,14 +5,19 @@
 mod container;
 mod pod;
 mod resources;
+mod volumes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Toleration;
+use mote_rpc::v1::{Command, Mount};
 
-use super::env::Variable;
+use super::Class;
+use super::env::Env;
 use super::images::Images;
+use super::source::{MAX_SOURCES, Source, SourceKind};
+use super::volume::Volume;
 use crate::crd::SandboxBlueprint;
 
 /// The ports that a wasm session serves: sandboxd's REST and gRPC, and
@@ -24,8 +29,20 @@ pub const PORTS: [i32; 3] = [8080, 9090, 8888];
 pub struct Wanted {
     /// Its programs: the name of an image that nodes know.
     pub image: String,
-    /// Environment, in order: later variables may name earlier ones.
-    pub env: Vec<Variable>,
+    /// Secrets that its registry may want to see.
+    pub pull_secrets: Vec<String>,
+    /// Environment.
+    pub env: Env,
+    /// What is mounted beside its workspace.
+    pub volumes: Vec<Volume>,
+    /// Where.
+    pub mounts: Vec<Mount>,
+    /// The folder in which its programs begin; empty for its workspace.
+    pub working_dir: String,
+    /// What runs from its beginning on, if anything does.
+    pub command: Option<Command>,
+    /// Seconds after which it fails; 0 for never.
+    pub active_deadline_seconds: u64,
     /// Memory of a call in bytes; 0 leaves it to the node.
     pub memory_bytes: u64,
     /// Share of processors in thousandths of one; 0 leaves it to the node.
@@ -34,6 +51,19 @@ pub struct Wanted {
     pub disk_bytes: u64,
     /// Where it may be.
     pub needs: Needs,
+}
+
+impl Wanted {
+    /// The ConfigMaps and Secrets that it needs.
+    pub fn sources(&self) -> BTreeSet<Source> {
+        let env = self.env.sources();
+        let volumes = self.volumes.iter().flat_map(Volume::sources);
+        let pull_secrets = self.pull_secrets.iter().map(|name| Source {
+            kind: SourceKind::Secret,
+            name: name.clone(),
+        });
+        env.chain(volumes).cloned().chain(pull_secrets).collect()
+    }
 }
 
 /// What a node has to be for a sandbox to go there.
@@ -62,15 +92,22 @@ impl fmt::Display for Objection {
     }
 }
 
-/// What a wasm session would be made from.
+/// What a wasm session would be made from, where a sandbox of this class asks
+/// for one. What an image is that nobody has named is found out by pulling it;
+/// a choice between tiers does not wait for that.
 ///
 /// # Errors
 /// Every field that it could not honour.
 pub fn classify(
     blueprint: &SandboxBlueprint,
+    class: Class,
     images: &Images,
 ) -> Result<Wanted, Vec<Objection>> {
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        images,
+        must_know_image: class == Class::Auto,
+        objections: Vec::new(),
+    };
     let SandboxBlueprint {
         pod_template,
         volume_claim_templates,
@@ -81,7 +118,13 @@ pub fn classify(
         volume_claim_templates.is_empty(),
         "a wasm session has files of its own and no volumes",
     );
-    let wanted = reader.pod(&pod_template.spec, images);
+    let wanted = reader.pod(&pod_template.spec);
+    let sources = wanted.sources().len();
+    reader.none(
+        "env, volumes and imagePullSecrets",
+        sources <= MAX_SOURCES,
+        &format!("need {sources} ConfigMaps and Secrets, and {MAX_SOURCES} are possible"),
+    );
     if reader.objections.is_empty() {
         Ok(wanted)
     } else {
@@ -89,12 +132,14 @@ pub fn classify(
     }
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    images: &'a Images,
+    /// Whether an image that nobody has named is objected to.
+    must_know_image: bool,
     objections: Vec<Objection>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn object(&mut self, field: impl Into<String>, why: impl Into<String>) {
         self.objections.push(Objection {
             field: field.into(),

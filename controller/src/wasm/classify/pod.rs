@@ -1,14 +1,14 @@
 //! A pod's own fields.
 
 use k8s_openapi::api::core::v1::{PodSecurityContext, PodSpec};
+use mote_rpc::v1::command::Restart;
 
 use super::resources::says_nothing;
 use super::{Needs, Reader, Wanted, empty};
 use crate::wasm::env::Variable;
-use crate::wasm::images::Images;
 
-impl Reader {
-    pub(super) fn pod(&mut self, pod: &PodSpec, images: &Images) -> Wanted {
+impl Reader<'_> {
+    pub(super) fn pod(&mut self, pod: &PodSpec) -> Wanted {
         // Exhaustive: a field that Kubernetes adds is decided about or does not compile.
         let PodSpec {
             active_deadline_seconds,
@@ -26,7 +26,7 @@ impl Reader {
             host_users: _, // Means nothing: guests have no users.
             hostname,
             hostname_override,
-            image_pull_secrets: _, // Means nothing: built-in programs are not pulled.
+            image_pull_secrets,
             init_containers,
             node_name,
             node_selector,
@@ -38,9 +38,9 @@ impl Reader {
             readiness_gates,
             resource_claims,
             resources,
-            restart_policy: _, // Means nothing: there is no command that could end.
+            restart_policy,
             runtime_class_name: _, // Decides, before this is asked.
-            scheduler_name: _, // Means nothing: sessions are placed by this controller.
+            scheduler_name: _,     // Means nothing: sessions are placed by this controller.
             scheduling_gates,
             scheduling_group,
             security_context,
@@ -55,11 +55,6 @@ impl Reader {
             volumes,
         } = pod;
         let absent = "has no meaning for a wasm session; leave it out";
-        self.none(
-            "activeDeadlineSeconds",
-            active_deadline_seconds.is_none(),
-            "is not kept by wasm sessions; use shutdownTime",
-        );
         self.none(
             "affinity",
             affinity.as_ref().is_none_or(|it| *it == Default::default()),
@@ -128,11 +123,6 @@ impl Reader {
             empty(topology_spread_constraints),
             "are not weighed for wasm sessions",
         );
-        self.none(
-            "volumes",
-            empty(volumes),
-            "cannot be mounted by wasm sessions yet",
-        );
         self.token(
             *automount_service_account_token,
             service_account_name.as_ref().or(service_account.as_ref()),
@@ -141,7 +131,7 @@ impl Reader {
             .iter()
             .for_each(|context| self.pod_security(context));
         let mut wanted = match containers.as_slice() {
-            [only] => self.container(only, images),
+            [only] => self.container(only, volumes.as_deref().unwrap_or_default()),
             _ => {
                 self.object(
                     "containers",
@@ -151,14 +141,50 @@ impl Reader {
             }
         };
         if let Some(hostname) = hostname.as_ref().filter(|name| !name.is_empty()) {
-            wanted.env.insert(0, Variable::text("HOSTNAME", hostname));
+            let hostname = Variable::text("HOSTNAME", hostname);
+            wanted.env.variables.insert(0, hostname);
         }
+        if let Some(command) = &mut wanted.command {
+            command.restart = self.restart(restart_policy.as_deref()).into();
+        }
+        if self.images.find(&wanted.image).is_pulled() {
+            let secrets = image_pull_secrets.iter().flatten();
+            wanted.pull_secrets = secrets.map(|secret| secret.name.clone()).collect();
+        }
+        wanted.active_deadline_seconds = self.deadline(*active_deadline_seconds);
         wanted.needs = Needs {
             node: node_name.clone().filter(|name| !name.is_empty()),
             labels: node_selector.clone().unwrap_or_default(),
             tolerations: tolerations.clone().unwrap_or_default(),
         };
         wanted
+    }
+
+    /// What follows the end of its command.
+    fn restart(&mut self, policy: Option<&str>) -> Restart {
+        match policy {
+            None | Some("" | "Always") => Restart::Always,
+            Some("OnFailure") => Restart::OnFailure,
+            Some("Never") => Restart::Never,
+            Some(other) => {
+                let why = format!("is {other:?}, and is Always, OnFailure or Never");
+                self.object("restartPolicy", why);
+                Restart::Always
+            }
+        }
+    }
+
+    fn deadline(&mut self, seconds: Option<i64>) -> u64 {
+        let deadline = seconds.map_or(Ok(0), |seconds| match u64::try_from(seconds) {
+            Ok(0) | Err(_) => Err(()),
+            Ok(seconds) => Ok(seconds),
+        });
+        self.none(
+            "activeDeadlineSeconds",
+            deadline.is_ok(),
+            "is not a number of seconds from 1 on",
+        );
+        deadline.unwrap_or_default()
     }
 
     /// A session never has a token; who did not ask for one does not miss it.

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::{Reader, Wanted, empty};
 use crate::blueprint::quantity;
 
-impl Reader {
+impl Reader<'_> {
     pub(super) fn resources(&mut self, resources: &ResourceRequirements, wanted: &mut Wanted) {
         let ResourceRequirements {
             claims,
@@ -32,23 +32,34 @@ impl Reader {
     }
 
     fn resource(&mut self, field: &str, name: &str, amount: &Quantity, wanted: &mut Wanted) {
-        const NANOS: i128 = 1_000_000_000;
-        const NANOS_PER_MILLI: i128 = 1_000_000;
-        let Some(nanos) = quantity::nanos(&amount.0).filter(|nanos| *nanos >= 0) else {
+        let Some(bytes) = bytes(amount) else {
             return self.object(field, format!("{:?} is no quantity", amount.0));
         };
-        // A part of a byte or of a thousandth is a whole one.
-        let whole = |unit: i128| {
-            u64::try_from(nanos.div_euclid(unit) + i128::from(nanos.rem_euclid(unit) > 0))
-                .unwrap_or(u64::MAX)
-        };
         match name {
-            "memory" => wanted.memory_bytes = whole(NANOS),
-            "cpu" => wanted.cpu_millis = u32::try_from(whole(NANOS_PER_MILLI)).unwrap_or(u32::MAX),
-            "ephemeral-storage" => wanted.disk_bytes = whole(NANOS),
+            "memory" => wanted.memory_bytes = bytes,
+            "cpu" => {
+                let millis = whole(amount, NANOS_PER_MILLI).unwrap_or_default();
+                wanted.cpu_millis = u32::try_from(millis).unwrap_or(u32::MAX);
+            }
+            "ephemeral-storage" => wanted.disk_bytes = bytes,
             _ => self.object(field, "is not what a wasm session can have"),
         }
     }
+}
+
+const NANOS: i128 = 1_000_000_000;
+const NANOS_PER_MILLI: i128 = 1_000_000;
+
+/// A quantity in whole units; `None` for what is none.
+pub(super) fn bytes(amount: &Quantity) -> Option<u64> {
+    whole(amount, NANOS)
+}
+
+/// A quantity in units of so many billionths; a part of one is a whole one.
+fn whole(amount: &Quantity, unit: i128) -> Option<u64> {
+    let nanos = quantity::nanos(&amount.0).filter(|nanos| *nanos >= 0)?;
+    let count = nanos.div_euclid(unit) + i128::from(nanos.rem_euclid(unit) > 0);
+    Some(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 pub(super) fn says_nothing(resources: &ResourceRequirements) -> bool {

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
+use mote_rpc::v1::command::Restart;
+
 use super::*;
 use crate::crd::PodTemplate;
+use crate::wasm::volume::Content;
 
 /// A blueprint whose only container has the programs of every node, changed by
 /// what is merged into the pod and into the container.
@@ -24,8 +27,18 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
+/// As deployed.
+fn images() -> Images {
+    let deployed = include_str!("../../../../deploy/images.yaml");
+    Images::read(&serde_saphyr::from_str(deployed).unwrap()).unwrap()
+}
+
+fn wanted(blueprint: &SandboxBlueprint) -> Wanted {
+    classify(blueprint, Class::Auto, &images()).unwrap()
+}
+
 fn told(blueprint: &SandboxBlueprint) -> Vec<String> {
-    match classify(blueprint, &Images::default()) {
+    match classify(blueprint, Class::Auto, &images()) {
         Ok(_) => Vec::new(),
         Err(objections) => objections
             .iter()
@@ -46,7 +59,7 @@ fn the_upstream_runtime_template_is_honoured_as_it_stands() {
             "resources": { "requests": { "cpu": "250m", "memory": "512Mi", "ephemeral-storage": "512Mi" } },
             "securityContext": { "capabilities": { "drop": ["ALL"] }, "allowPrivilegeEscalation": false } }),
     );
-    let wanted = classify(&blueprint, &Images::default()).unwrap();
+    let wanted = classify(&blueprint, Class::Auto, &images()).unwrap();
     assert_eq!(
         (
             wanted.image.as_str(),
@@ -63,7 +76,7 @@ fn every_field_of_a_pod_that_would_be_lost_is_named() {
     for (field, pod) in [
         (
             "activeDeadlineSeconds",
-            json!({ "activeDeadlineSeconds": 5 }),
+            json!({ "activeDeadlineSeconds": 0 }),
         ),
         ("affinity", json!({ "affinity": { "nodeAffinity": {} } })),
         (
@@ -119,10 +132,6 @@ fn every_field_of_a_pod_that_would_be_lost_is_named() {
             json!({ "topologySpreadConstraints":
             [{ "maxSkew": 1, "topologyKey": "k", "whenUnsatisfiable": "DoNotSchedule" }] }),
         ),
-        (
-            "volumes",
-            json!({ "volumes": [{ "name": "v", "emptyDir": {} }] }),
-        ),
     ] {
         assert_eq!(told(&blueprint(pod, json!({}))), [field], "{field}");
     }
@@ -132,19 +141,19 @@ fn every_field_of_a_pod_that_would_be_lost_is_named() {
 fn every_field_of_a_container_that_would_be_lost_is_named() {
     for (field, container) in [
         ("args", json!({ "args": ["a"] })),
-        ("command", json!({ "command": ["c"] })),
+        (
+            "command",
+            json!({ "command": ["c"], "image": "r/sandboxd" }),
+        ),
         (
             "env[E]",
-            json!({ "env": [{ "name": "E", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } }] }),
+            json!({ "env": [{ "name": "E", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu" } } }] }),
         ),
         (
             "env[E]",
             json!({ "env": [{ "name": "E", "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } } }] }),
         ),
-        (
-            "envFrom",
-            json!({ "envFrom": [{ "secretRef": { "name": "s" } }] }),
-        ),
+        ("envFrom", json!({ "envFrom": [{ "prefix": "P" }] })),
         ("image", json!({ "image": "nginx" })),
         (
             "lifecycle",
@@ -189,10 +198,11 @@ fn every_field_of_a_container_that_would_be_lost_is_named() {
             json!({ "volumeDevices": [{ "name": "d", "devicePath": "/d" }] }),
         ),
         (
-            "volumeMounts",
+            "volumeMounts[/v]",
             json!({ "volumeMounts": [{ "name": "v", "mountPath": "/v" }] }),
         ),
-        ("workingDir", json!({ "workingDir": "/app" })),
+        ("workingDir", json!({ "workingDir": "app" })),
+        ("workingDir", json!({ "workingDir": "/a/../b" })),
     ] {
         let whole = format!("containers[0].{field}");
         assert_eq!(
@@ -218,11 +228,11 @@ fn what_means_nothing_for_a_guest_is_no_objection() {
 fn all_objections_are_told_at_once() {
     let blueprint = blueprint(
         json!({ "hostNetwork": true, "volumes": [{ "name": "v" }] }),
-        json!({ "command": ["c"] }),
+        json!({ "ports": [{ "containerPort": 80 }] }),
     );
     assert_eq!(
         told(&blueprint),
-        ["hostNetwork", "volumes", "containers[0].command"]
+        ["hostNetwork", "containers[0].ports[0]", "volumes[v]"]
     );
 }
 
@@ -232,7 +242,7 @@ fn a_limit_counts_before_a_request_and_parts_are_rounded_up() {
         json!({}),
         json!({ "resources": { "limits": { "memory": "1500m", "cpu": "0.0001" }, "requests": { "memory": "1" } } }),
     );
-    let wanted = classify(&blueprint, &Images::default()).unwrap();
+    let wanted = wanted(&blueprint);
     assert_eq!((wanted.memory_bytes, wanted.cpu_millis), (2, 1));
 }
 
@@ -249,7 +259,189 @@ fn the_host_name_is_a_variable_that_the_author_can_replace() {
         json!({ "hostname": "h" }),
         json!({ "env": [{ "name": "HOSTNAME", "value": "mine" }] }),
     );
-    let env = classify(&blueprint, &Images::default()).unwrap().env;
-    let env = super::super::resolve(&env, &Default::default());
+    let env = wanted(&blueprint).env;
+    let env = env
+        .resolve(&Default::default(), &Default::default())
+        .unwrap();
     assert_eq!(env["HOSTNAME"], "mine");
+}
+
+#[test]
+fn an_unknown_image_is_pulled_where_it_must_be_wasm_and_no_choice_waits_for_that() {
+    let blueprint = blueprint(
+        json!({ "imagePullSecrets": [{ "name": "s" }] }),
+        json!({ "image": "r/acme/greet:1", "args": ["--loud"] }),
+    );
+    assert_eq!(told(&blueprint), ["containers[0].image"]);
+    let wanted = classify(&blueprint, Class::Wasm, &images()).unwrap();
+    assert_eq!(wanted.image, "r/acme/greet:1");
+    assert_eq!(wanted.pull_secrets, ["s"]);
+    assert_eq!(wanted.command.unwrap().argv, ["greet", "--loud"]);
+}
+
+#[test]
+fn a_command_runs_with_its_arguments_and_the_pods_restart_policy() {
+    for (policy, restart) in [
+        (json!({}), Restart::Always),
+        (json!({ "restartPolicy": "OnFailure" }), Restart::OnFailure),
+        (json!({ "restartPolicy": "Never" }), Restart::Never),
+    ] {
+        let container =
+            json!({ "command": ["sh", "-c"], "args": ["exit 3"], "workingDir": "/workspace/a/" });
+        let mut pod = policy.clone();
+        merge(&mut pod, json!({ "activeDeadlineSeconds": 9 }));
+        let wanted = wanted(&blueprint(pod, container));
+        let command = wanted.command.unwrap();
+        assert_eq!(command.argv, ["sh", "-c", "exit 3"]);
+        assert_eq!(command.restart(), restart, "{policy}");
+        assert_eq!(wanted.working_dir, "/workspace/a");
+        assert_eq!(wanted.active_deadline_seconds, 9);
+    }
+}
+
+/// Volumes, and mounts of each at its path.
+fn mounted(volumes: Value, mounts: Value) -> SandboxBlueprint {
+    blueprint(
+        json!({ "volumes": volumes }),
+        json!({ "volumeMounts": mounts }),
+    )
+}
+
+#[test]
+fn volumes_of_files_and_folders_are_mounted() {
+    let wanted = wanted(&mounted(
+        json!([
+            { "name": "dir", "emptyDir": { "sizeLimit": "1Mi" } },
+            { "name": "conf", "configMap": { "name": "c", "items": [{ "key": "k", "path": "deep/k", "mode": 256 }] } },
+            { "name": "keys", "secret": { "secretName": "s", "defaultMode": 256, "optional": true } },
+            { "name": "all", "projected": { "sources": [{ "secret": { "name": "s" } },
+                { "downwardAPI": { "items": [{ "path": "l", "fieldRef": { "fieldPath": "metadata.labels" } }] } }] } },
+        ]),
+        json!([
+            { "name": "dir", "mountPath": "/data/" },
+            { "name": "conf", "mountPath": "/etc/app/k", "subPath": "deep/k", "readOnly": true },
+        ]),
+    ));
+    assert_eq!(wanted.volumes[0].content, Content::Empty(1 << 20));
+    let sources = wanted.sources();
+    let named: Vec<_> = sources.iter().map(ToString::to_string).collect();
+    assert_eq!(named, ["ConfigMap \"c\"", "Secret \"s\""]);
+    let mounts = wanted.mounts.iter();
+    let mounts: Vec<_> = mounts
+        .map(|it| (it.path.as_str(), it.sub_path.as_str()))
+        .collect();
+    assert_eq!(mounts, [("/data", ""), ("/etc/app/k", "deep/k")]);
+}
+
+#[test]
+fn an_empty_folder_over_a_sessions_own_is_that() {
+    let dir = json!([{ "name": "v", "emptyDir": {} }]);
+    let at = |path: &str| json!([{ "name": "v", "mountPath": path }]);
+    for own in ["/workspace", "/tmp/"] {
+        assert!(
+            wanted(&mounted(dir.clone(), at(own))).mounts.is_empty(),
+            "{own}"
+        );
+    }
+    let limited = json!([{ "name": "v", "emptyDir": { "sizeLimit": "1Mi" } }]);
+    assert_eq!(
+        told(&mounted(limited, at("/tmp"))),
+        ["containers[0].volumeMounts[/tmp]"]
+    );
+}
+
+#[test]
+fn volumes_and_mounts_that_would_be_lost_are_named() {
+    for (field, volume) in [
+        ("volumes[v]", json!({ "hostPath": { "path": "/" } })),
+        (
+            "volumes[v]",
+            json!({ "emptyDir": {}, "nfs": { "server": "s", "path": "/" } }),
+        ),
+        (
+            "volumes[v]",
+            json!({ "emptyDir": {}, "secret": { "secretName": "s" } }),
+        ),
+        (
+            "volumes[v].emptyDir.medium",
+            json!({ "emptyDir": { "medium": "Memory" } }),
+        ),
+        (
+            "volumes[v].emptyDir.sizeLimit",
+            json!({ "emptyDir": { "sizeLimit": "-1" } }),
+        ),
+        (
+            "volumes[v]",
+            json!({ "configMap": { "name": "c", "items": [{ "key": "k", "path": "../k" }] } }),
+        ),
+        (
+            "volumes[v]",
+            json!({ "secret": { "secretName": "s", "defaultMode": 4095 } }),
+        ),
+        (
+            "volumes[v].projected[0]",
+            json!({ "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }),
+        ),
+        (
+            "volumes[v][ip]",
+            json!({ "downwardAPI": { "items": [{ "path": "ip", "fieldRef": { "fieldPath": "status.podIP" } }] } }),
+        ),
+    ] {
+        let mut named = json!({ "name": "v" });
+        merge(&mut named, volume.clone());
+        assert_eq!(
+            told(&mounted(json!([named]), json!([]))),
+            [field],
+            "{volume}"
+        );
+    }
+    for (field, mount) in [
+        ("[/v]", json!({ "name": "other", "mountPath": "/v" })),
+        ("[v]", json!({ "name": "v", "mountPath": "v" })),
+        ("[/]", json!({ "name": "v", "mountPath": "/" })),
+        ("[/a/../b]", json!({ "name": "v", "mountPath": "/a/../b" })),
+        (
+            "[/workspace/x]",
+            json!({ "name": "v", "mountPath": "/workspace/x" }),
+        ),
+        (
+            "[/v].subPath",
+            json!({ "name": "v", "mountPath": "/v", "subPath": "../x" }),
+        ),
+        (
+            "[/v].subPathExpr",
+            json!({ "name": "v", "mountPath": "/v", "subPathExpr": "$(A)" }),
+        ),
+        (
+            "[/v].mountPropagation",
+            json!({ "name": "v", "mountPath": "/v", "mountPropagation": "Bidirectional" }),
+        ),
+        (
+            "[/v].recursiveReadOnly",
+            json!({ "name": "v", "mountPath": "/v", "recursiveReadOnly": "Enabled" }),
+        ),
+    ] {
+        let volumes = json!([{ "name": "v", "emptyDir": {} }]);
+        let whole = format!("containers[0].volumeMounts{field}");
+        assert_eq!(told(&mounted(volumes, json!([mount]))), [whole], "{mount}");
+    }
+    let twice = json!([{ "name": "v", "mountPath": "/v" }, { "name": "v", "mountPath": "/v/" }]);
+    let volumes = json!([{ "name": "v", "emptyDir": {} }]);
+    assert_eq!(
+        told(&mounted(volumes, twice)),
+        ["containers[0].volumeMounts[/v/]"]
+    );
+}
+
+#[test]
+fn a_session_that_needs_too_many_other_objects_is_objected_to() {
+    let maps = |count: usize| {
+        let maps = (0..count).map(|n| json!({ "configMapRef": { "name": format!("c{n}") } }));
+        blueprint(json!({}), json!({ "envFrom": maps.collect::<Vec<_>>() }))
+    };
+    assert!(told(&maps(MAX_SOURCES)).is_empty());
+    assert_eq!(
+        told(&maps(MAX_SOURCES + 1)),
+        ["env, volumes and imagePullSecrets"]
+    );
 }

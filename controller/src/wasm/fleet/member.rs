@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Node;
 use mote_rpc::v1::{NodeInfo, Phase, Session};
 use tokio_util::sync::CancellationToken;
 
+use super::fate::Standing;
 use super::{Host, Key, key_of};
 use crate::wasm::link::Link;
 use crate::wasm::place::NodeView;
@@ -25,6 +27,12 @@ pub(super) struct Member {
     pub(super) stop: Option<CancellationToken>,
     /// The way to it, while it is heard.
     link: Option<Link>,
+    /// Since when it is not heard, once it was.
+    silent: Option<Instant>,
+    /// Since when its taints are what they are.
+    tainted: Option<Instant>,
+    /// Sessions whose people were told that they should not be here.
+    warned: HashSet<String>,
     /// What it last said of itself.
     info: NodeInfo,
     /// Its sessions by UID, as they were last told.
@@ -54,6 +62,10 @@ impl Member {
         );
         self.known = node.is_some();
         let view = &self.view;
+        if before.3 != view.taints || self.tainted.is_none() {
+            self.tainted = Some(Instant::now());
+            self.warned.clear();
+        }
         before.0 != self.known
             || before.1 != view.name
             || before.2 != view.labels
@@ -75,6 +87,31 @@ impl Member {
     /// runs there.
     pub(super) fn weighed(&self) -> Option<&NodeView> {
         (self.known && self.host.is_some()).then_some(&self.view)
+    }
+
+    /// How it stands with the node now, for one who has led since `began`:
+    /// before that nobody has listened.
+    pub(super) fn standing<'a>(&'a self, name: &'a str, began: Option<Instant>) -> Standing<'a> {
+        let since = |time: Option<Instant>| time.map(|time| time.elapsed()).unwrap_or_default();
+        let silence = since(began.map(|began| self.silent.map_or(began, |it| it.max(began))));
+        Standing {
+            node: name,
+            known: self.known,
+            taints: &self.view.taints,
+            tainted: since(self.tainted),
+            silent: self.link.is_none().then_some(silence),
+        }
+    }
+
+    /// Whether people are to be told of a session that should not be here: once
+    /// for all that it is tainted with.
+    pub(super) fn warn(&mut self, uid: &str) -> bool {
+        self.warned.insert(uid.to_owned())
+    }
+
+    /// Whether room is kept for a session that it has not told of.
+    pub(super) fn expects(&self, uid: &str) -> bool {
+        self.promised.contains_key(uid)
     }
 
     /// Keeps room for a session.
@@ -111,6 +148,7 @@ impl Member {
     /// The host has told of every session; those that it left out are gone.
     pub(super) fn hear(&mut self, link: Link) -> Vec<String> {
         self.link = Some(link);
+        self.silent = None;
         self.view.heard = true;
         let told = self.listing.take().unwrap_or_default();
         let left_out = self.sessions.keys().filter(|uid| !told.contains(*uid));
@@ -121,7 +159,11 @@ impl Member {
     pub(super) fn lose(&mut self) -> bool {
         self.listing = None;
         self.view.heard = false;
-        self.link.take().is_some()
+        let was = self.link.take().is_some();
+        if was {
+            self.silent = Some(Instant::now());
+        }
+        was
     }
 
     /// A session is as it is now; whether that is new.

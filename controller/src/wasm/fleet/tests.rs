@@ -62,18 +62,18 @@ fn tell(fleet: &Fleet, uids: &[&str]) {
 #[test]
 fn a_session_is_found_on_the_node_that_told_of_it() {
     let fleet = heard(&["u"]);
-    let found = fleet.find("u").unwrap();
+    let found = fleet.find("u", None).unwrap();
     assert_eq!((found.node.as_str(), found.heard), ("a", true));
-    assert!(fleet.find("v").is_none());
+    assert!(fleet.find("v", None).is_none());
 }
 
 #[test]
 fn what_a_new_listing_leaves_out_is_gone() {
     let fleet = heard(&["u", "v"]);
     assert_eq!(fleet.lost("a").len(), 2);
-    assert!(!fleet.find("u").unwrap().heard);
+    assert!(!fleet.find("u", None).unwrap().heard);
     tell(&fleet, &["v"]);
-    assert!(fleet.find("u").is_none() && fleet.find("v").unwrap().heard);
+    assert!(fleet.find("u", None).is_none() && fleet.find("v", None).unwrap().heard);
 }
 
 #[test]
@@ -213,9 +213,112 @@ fn a_node_that_is_gone_with_its_host_takes_its_sessions_along() {
     let fleet = heard(&["u"]);
     fleet.host_changed("a", None);
     fleet.lost("a");
-    assert!(fleet.find("u").is_some() && fleet.knows("a"));
+    assert!(fleet.find("u", None).is_some());
     assert_eq!(fleet.node_changed("a", None), [key("u")]);
-    assert!(fleet.find("u").is_none() && !fleet.knows("a"));
+    assert!(fleet.find("u", Some("a")).is_none());
+    let fate = fleet.fate("a", true, &[], GRACE);
+    assert_eq!(fate, Fate::Moves("node a is gone".to_owned()));
+}
+
+#[test]
+fn a_node_that_is_cordoned_tainted_or_gone_has_its_sandboxes_looked_at() {
+    let fleet = heard(&["u"]);
+    let mut changed = node("a");
+    assert!(fleet.node_changed("a", Some(&changed)).is_empty());
+    changed.spec.get_or_insert_default().unschedulable = Some(true);
+    assert_eq!(fleet.node_changed("a", Some(&changed)), [key("u")]);
+    assert_eq!(fleet.node_changed("a", None), [key("u")]);
+}
+
+const GRACE: Duration = Duration::from_secs(30);
+
+#[test]
+fn silence_counts_only_since_someone_listens() {
+    let fleet = heard(&["u"]);
+    fleet.lost("a");
+    // It never led: nobody has called the node.
+    let waits = |grace| fleet.fate("a", false, &[], grace);
+    assert_eq!(
+        waits(GRACE),
+        Fate::Waits("node a is not heard".to_owned(), Some(GRACE))
+    );
+    fleet.to_follow();
+    assert!(matches!(waits(GRACE), Fate::Waits(_, Some(left)) if left < GRACE));
+    assert!(matches!(waits(Duration::ZERO), Fate::Moves(_)));
+    tell(&fleet, &["u"]);
+    assert_eq!(waits(Duration::ZERO), Fate::Stays(None));
+}
+
+/// A second node, which tells of these sessions.
+fn second(fleet: &Fleet, uids: &[&str]) {
+    fleet.node_changed("b", Some(&node("b")));
+    fleet.host_changed("b", host("2"));
+    fleet.begin("b", info("b"));
+    for uid in uids {
+        fleet.told("b", session(uid));
+    }
+    fleet.listed("b", Link::idle());
+}
+
+fn home(fleet: &Fleet, said: Option<&str>) -> String {
+    fleet.find("u", said).unwrap().node
+}
+
+#[test]
+fn a_session_that_was_sent_elsewhere_stays_there_when_its_old_node_is_back() {
+    let fleet = heard(&["u"]);
+    fleet.lost("a");
+    second(&fleet, &[]);
+    let place = fleet.place(&Wanted::default(), &key("u"), "u").unwrap();
+    assert_eq!(place.node(), "b");
+    fleet.told("b", session("u"));
+    drop(place);
+    assert_eq!(home(&fleet, Some("a")), "b");
+    tell(&fleet, &["u"]);
+    // Whatever an older status says.
+    assert_eq!(home(&fleet, Some("a")), "b");
+    // Which is left over is swept away, and the other stays.
+    assert_eq!(fleet.gone("a", "u"), Some(key("u")));
+    assert_eq!(home(&fleet, None), "b");
+}
+
+#[tokio::test]
+async fn a_session_that_is_at_home_elsewhere_is_told_of_as_a_stray() {
+    let fleet = heard(&["u"]);
+    second(&fleet, &["v"]);
+    let strayed = fleet.strayed();
+    tokio::pin!(strayed);
+    assert!(futures_util::poll!(&mut strayed).is_pending());
+    fleet.told("b", session("u"));
+    strayed.await;
+    assert_eq!(home(&fleet, None), "a");
+}
+
+#[test]
+fn who_did_not_send_a_session_believes_what_was_written_down() {
+    let fleet = heard(&["u"]);
+    second(&fleet, &["u"]);
+    assert_eq!(home(&fleet, None), "a");
+    assert_eq!(home(&fleet, Some("b")), "b");
+    // A node that is not heard may have it still.
+    fleet.gone("b", "u");
+    assert_eq!(home(&fleet, Some("b")), "a");
+    fleet.lost("b");
+    let found = fleet.find("u", Some("b")).unwrap();
+    assert_eq!((found.node.as_str(), found.heard), ("b", false));
+    assert!(found.session.is_none());
+    assert_eq!(home(&fleet, Some("c")), "a");
+}
+
+#[test]
+fn people_are_told_once_until_the_taints_are_others() {
+    let fleet = heard(&["u"]);
+    assert!(fleet.warn("a", "u") && !fleet.warn("a", "u") && fleet.warn("a", "v"));
+    let mut tainted = node("a");
+    tainted.spec.get_or_insert_default().taints = Some(vec![Default::default()]);
+    fleet.node_changed("a", Some(&tainted));
+    assert!(fleet.warn("a", "u"));
+    assert!(!fleet.warn("c", "u"));
 }
 
 #[tokio::test]

@@ -1,0 +1,33 @@
+//! What other objects say of a session: ConfigMaps and Secrets.
+
+use mote_rpc::v1::SessionSpec;
+
+use crate::sandbox::apply::Hands;
+use crate::sandbox::refusal::Trouble;
+use crate::wasm::{Sources, Wanted, registry_credentials, resolve};
+
+impl Hands<'_> {
+    /// Adds it to a session that is to begin. What is to stand still begins
+    /// nothing that would need it.
+    ///
+    /// # Errors
+    /// Something is not there, or the API server does not answer.
+    pub(super) async fn equip(
+        &self,
+        spec: SessionSpec,
+        wanted: &Wanted,
+    ) -> Result<SessionSpec, Trouble> {
+        if spec.suspended {
+            return Ok(spec);
+        }
+        let Self { context, subject } = self;
+        let object = &subject.sandbox.metadata;
+        let sources = Sources::read(context, subject.namespace, wanted.sources()).await?;
+        Ok(SessionSpec {
+            env: wanted.env.resolve(object, &sources)?.into_iter().collect(),
+            volumes: resolve(&wanted.volumes, object, &sources)?,
+            registry_credentials: registry_credentials(&wanted.pull_secrets, &sources),
+            ..spec
+        })
+    }
+}

@@ -1,0 +1,346 @@
+//! A pod's volumes, and where its container sees them.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapProjection, ConfigMapVolumeSource, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
+    EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection, SecretVolumeSource,
+    Volume as PodVolume, VolumeMount, VolumeProjection,
+};
+use mote_rpc::v1::Mount;
+
+use super::Reader;
+use super::resources::bytes;
+use crate::wasm::env::EnvValue;
+use crate::wasm::source::{Source, SourceKind};
+use crate::wasm::volume::{Content, Field, Item, Portion, Volume};
+
+/// Permission bits of files that name none.
+const FILE_MODE: i32 = 0o644;
+/// Folders that a session has anyway, and keeps longer than an emptyDir.
+const OWN_FOLDERS: [&str; 2] = ["/workspace", "/tmp"];
+
+impl Reader<'_> {
+    /// The volumes that can be made; others are objected to.
+    pub(super) fn volumes(&mut self, volumes: &[PodVolume]) -> Vec<Volume> {
+        let made = volumes.iter().filter_map(|volume| self.volume(volume));
+        made.collect()
+    }
+
+    fn volume(&mut self, volume: &PodVolume) -> Option<Volume> {
+        let at = format!("volumes[{}]", volume.name);
+        let before = self.objections.len();
+        let mut others = volume.clone();
+        let mut contents = Vec::new();
+        contents.extend(others.empty_dir.take().map(|it| self.empty_dir(&at, &it)));
+        contents.extend(others.config_map.take().map(|it| self.config_map(&at, &it)));
+        contents.extend(others.secret.take().map(|it| self.secret(&at, &it)));
+        contents.extend(others.downward_api.take().map(|it| self.fields(&at, &it)));
+        contents.extend(others.projected.take().map(|it| self.projected(&at, &it)));
+        let plain = PodVolume {
+            name: volume.name.clone(),
+            ..PodVolume::default()
+        };
+        // A kind that Kubernetes adds is among the others, and refused.
+        self.none(
+            &at,
+            others == plain && contents.len() == 1,
+            "is not one of emptyDir, configMap, secret, downwardAPI and projected, which are what wasm sessions can have",
+        );
+        let content = contents.pop().filter(|_| self.objections.len() == before)?;
+        Some(Volume {
+            name: volume.name.clone(),
+            content,
+        })
+    }
+
+    fn empty_dir(&mut self, at: &str, dir: &EmptyDirVolumeSource) -> Content {
+        let EmptyDirVolumeSource { medium, size_limit } = dir;
+        self.none(
+            format!("{at}.emptyDir.medium"),
+            medium.as_ref().is_none_or(String::is_empty),
+            "asks for memory or huge pages, and sessions keep files on the node's disk",
+        );
+        let size = size_limit.as_ref().map_or(Some(0), bytes);
+        self.none(
+            format!("{at}.emptyDir.sizeLimit"),
+            size.is_some(),
+            "is no quantity",
+        );
+        Content::Empty(size.unwrap_or_default())
+    }
+
+    fn config_map(&mut self, at: &str, map: &ConfigMapVolumeSource) -> Content {
+        let ConfigMapVolumeSource {
+            default_mode,
+            items,
+            name,
+            optional,
+        } = map;
+        let portion = self.portion(
+            at,
+            (SourceKind::ConfigMap, name),
+            items.as_deref(),
+            *default_mode,
+            *optional,
+        );
+        Content::Files(vec![portion])
+    }
+
+    fn secret(&mut self, at: &str, secret: &SecretVolumeSource) -> Content {
+        let SecretVolumeSource {
+            default_mode,
+            items,
+            optional,
+            secret_name,
+        } = secret;
+        let name = secret_name.as_deref().unwrap_or_default();
+        let portion = self.portion(
+            at,
+            (SourceKind::Secret, name),
+            items.as_deref(),
+            *default_mode,
+            *optional,
+        );
+        Content::Files(vec![portion])
+    }
+
+    fn fields(&mut self, at: &str, fields: &DownwardAPIVolumeSource) -> Content {
+        let DownwardAPIVolumeSource {
+            default_mode,
+            items,
+        } = fields;
+        Content::Files(self.field_files(at, items.as_deref().unwrap_or_default(), *default_mode))
+    }
+
+    fn projected(&mut self, at: &str, sources: &ProjectedVolumeSource) -> Content {
+        let ProjectedVolumeSource {
+            default_mode,
+            sources,
+        } = sources;
+        let sources = sources.iter().flatten().enumerate();
+        let portions = sources.flat_map(|(index, source)| {
+            self.projection(&format!("{at}.projected[{index}]"), source, *default_mode)
+        });
+        Content::Files(portions.collect())
+    }
+
+    fn projection(
+        &mut self,
+        at: &str,
+        source: &VolumeProjection,
+        mode: Option<i32>,
+    ) -> Vec<Portion> {
+        let VolumeProjection {
+            cluster_trust_bundle,
+            config_map,
+            downward_api,
+            pod_certificate,
+            secret,
+            service_account_token,
+        } = source;
+        self.none(
+            at,
+            cluster_trust_bundle.is_none()
+                && pod_certificate.is_none()
+                && service_account_token.is_none(),
+            "is a token or certificate, which wasm sessions do not have",
+        );
+        let mut portions = Vec::new();
+        if let Some(ConfigMapProjection {
+            items,
+            name,
+            optional,
+        }) = config_map
+        {
+            let named = (SourceKind::ConfigMap, name.as_str());
+            portions.push(self.portion(at, named, items.as_deref(), mode, *optional));
+        }
+        if let Some(SecretProjection {
+            items,
+            name,
+            optional,
+        }) = secret
+        {
+            let named = (SourceKind::Secret, name.as_str());
+            portions.push(self.portion(at, named, items.as_deref(), mode, *optional));
+        }
+        if let Some(fields) = downward_api {
+            let items = fields.items.as_deref().unwrap_or_default();
+            portions.extend(self.field_files(at, items, mode));
+        }
+        portions
+    }
+
+    fn portion(
+        &mut self,
+        at: &str,
+        (kind, name): (SourceKind, &str),
+        items: Option<&[KeyToPath]>,
+        mode: Option<i32>,
+        optional: Option<bool>,
+    ) -> Portion {
+        let items = items.filter(|items| !items.is_empty()).map(|items| {
+            let items = items.iter().map(|KeyToPath { key, mode, path }| {
+                self.path(at, path);
+                Item {
+                    key: key.clone(),
+                    path: path.clone(),
+                    mode: mode.map(|mode| self.mode(at, mode)),
+                }
+            });
+            items.collect()
+        });
+        Portion::Source {
+            source: Source {
+                kind,
+                name: name.to_owned(),
+            },
+            items,
+            mode: self.mode(at, mode.unwrap_or(FILE_MODE)),
+            optional: optional.unwrap_or_default(),
+        }
+    }
+
+    fn field_files(
+        &mut self,
+        at: &str,
+        files: &[DownwardAPIVolumeFile],
+        default_mode: Option<i32>,
+    ) -> Vec<Portion> {
+        let portions = files.iter().filter_map(|file| {
+            let DownwardAPIVolumeFile {
+                field_ref,
+                mode,
+                path,
+                resource_field_ref: _, // What names no field is objected to.
+            } = file;
+            let field = field_ref.as_ref().and_then(|it| field(&it.field_path));
+            if field.is_none() {
+                self.object(
+                    format!("{at}[{path}]"),
+                    "is no field that a wasm session has",
+                );
+            }
+            self.path(at, path);
+            Some(Portion::Field {
+                field: field?,
+                path: path.clone(),
+                mode: self.mode(at, mode.or(default_mode).unwrap_or(FILE_MODE)),
+            })
+        });
+        portions.collect()
+    }
+
+    /// A path in a volume: below it, and no way out.
+    fn path(&mut self, at: &str, path: &str) {
+        let parts = path.split('/');
+        let good = !path.is_empty() && parts.clone().all(|part| !matches!(part, "" | "." | ".."));
+        self.none(
+            at,
+            good,
+            &format!("has the path {path:?}, which is not below it"),
+        );
+    }
+
+    fn mode(&mut self, at: &str, mode: i32) -> u32 {
+        let bits = u32::try_from(mode).ok().filter(|bits| *bits <= 0o777);
+        self.none(
+            at,
+            bits.is_some(),
+            &format!("has the mode {mode}, which is none"),
+        );
+        bits.unwrap_or_default()
+    }
+
+    /// Where the container sees volumes. An emptyDir over a folder that a
+    /// session has anyway is that folder.
+    pub(super) fn mounts(
+        &mut self,
+        mounts: &[VolumeMount],
+        named: &[PodVolume],
+        volumes: &[Volume],
+    ) -> Vec<Mount> {
+        let mut seen = BTreeSet::new();
+        let mounts = mounts.iter().filter_map(|mount| {
+            let VolumeMount {
+                mount_path,
+                mount_propagation,
+                name,
+                read_only,
+                recursive_read_only,
+                sub_path,
+                sub_path_expr,
+            } = mount;
+            let at = format!("containers[0].volumeMounts[{mount_path}]");
+            self.none(
+                format!("{at}.mountPropagation"),
+                matches!(mount_propagation.as_deref(), None | Some("" | "None")),
+                "is a kernel's, and a wasm session has none",
+            );
+            self.none(
+                format!("{at}.recursiveReadOnly"),
+                matches!(recursive_read_only.as_deref(), None | Some("" | "Disabled")),
+                "is a kernel's, and a wasm session has none",
+            );
+            self.none(
+                format!("{at}.subPathExpr"),
+                sub_path_expr.as_ref().is_none_or(String::is_empty),
+                "is not worked out for wasm sessions; use subPath",
+            );
+            self.none(
+                &at,
+                named.iter().any(|volume| volume.name == *name),
+                &format!("is of {name:?}, and there is no such volume"),
+            );
+            let path = mount_path.trim_end_matches('/');
+            let sub_path = sub_path.clone().unwrap_or_default();
+            if !sub_path.is_empty() {
+                self.path(&format!("{at}.subPath"), &sub_path);
+            }
+            let volume = volumes.iter().find(|volume| volume.name == *name);
+            let plain = sub_path.is_empty() && *read_only != Some(true);
+            if OWN_FOLDERS.contains(&path)
+                && plain
+                && volume.is_some_and(|it| it.content == Content::Empty(0))
+            {
+                return None;
+            }
+            let absolute = path.strip_prefix('/').is_some_and(|path| {
+                let mut parts = path.split('/');
+                parts.all(|part| !matches!(part, "" | "." | ".."))
+            });
+            self.none(&at, absolute, "is no absolute path of a folder");
+            let own = OWN_FOLDERS.iter().any(|own| {
+                let below = path.strip_prefix(own);
+                below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+            self.none(
+                &at,
+                !own,
+                "lies over a folder that every session has; mount it elsewhere",
+            );
+            self.none(
+                &at,
+                seen.insert(path.to_owned()),
+                "is there twice; mount one of them elsewhere",
+            );
+            Some(Mount {
+                volume: name.clone(),
+                path: path.to_owned(),
+                sub_path,
+                read_only: read_only.unwrap_or_default(),
+            })
+        });
+        mounts.collect()
+    }
+}
+
+/// A field of the sandbox as a file; `None` for one that it does not have.
+fn field(path: &str) -> Option<Field> {
+    match path {
+        "metadata.labels" => Some(Field::Labels),
+        "metadata.annotations" => Some(Field::Annotations),
+        _ => EnvValue::of_field(path).map(Field::Value),
+    }
+}

@@ -1,0 +1,293 @@
+//! What a session has mounted beside its workspace.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use mote_rpc::v1::volume::Source as Told;
+use mote_rpc::v1::{self, EmptyDir, File, Files};
+
+use super::env::EnvValue;
+use super::source::{Missing, Source, Sources};
+
+/// Most bytes of files that the objects of one session's volumes bring. One
+/// object has a mebibyte at most; these go to the node in one message.
+const MAX_BYTES: usize = 4 << 20;
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is in a volume.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// What the session writes, at most so many bytes; 0 for as many as it may.
+    Empty(u64),
+    /// What objects say.
+    Files(Vec<Portion>),
+}
+
+/// Files of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Portion {
+    /// Of a ConfigMap or a Secret.
+    Source {
+        /// Which one.
+        source: Source,
+        /// Which of its keys; `None` for all, each by its own name.
+        items: Option<Vec<Item>>,
+        /// Permission bits of files that have none of their own.
+        mode: u32,
+        /// Whether there is nothing wrong if it, or a key, is not there.
+        optional: bool,
+    },
+    /// A field of the sandbox.
+    Field {
+        /// Which one.
+        field: Field,
+        /// Where it is, and its permission bits.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+/// A key as a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// The key.
+    pub key: String,
+    /// Where it is.
+    pub path: String,
+    /// Its permission bits, where they are its own.
+    pub mode: Option<u32>,
+}
+
+/// A field of the sandbox as a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    /// As a variable has it.
+    Value(EnvValue),
+    /// All labels, one a line.
+    Labels,
+    /// All annotations, one a line.
+    Annotations,
+}
+
+impl Volume {
+    /// The ConfigMaps and Secrets that it needs.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+        let portions = match &self.content {
+            Content::Empty(_) => &[][..],
+            Content::Files(portions) => portions,
+        };
+        portions.iter().filter_map(|portion| match portion {
+            Portion::Source { source, .. } => Some(source),
+            Portion::Field { .. } => None,
+        })
+    }
+
+    fn resolve(&self, object: &ObjectMeta, sources: &Sources) -> Result<v1::Volume, Missing> {
+        let source = match &self.content {
+            Content::Empty(size_bytes) => Told::EmptyDir(EmptyDir {
+                size_bytes: *size_bytes,
+            }),
+            Content::Files(portions) => {
+                // Of two at one path the later counts, as in a projected volume.
+                let mut files = BTreeMap::new();
+                for portion in portions {
+                    for file in portion.files(object, sources)? {
+                        files.insert(file.path.clone(), file);
+                    }
+                }
+                Told::Files(Files {
+                    files: files.into_values().collect(),
+                })
+            }
+        };
+        Ok(v1::Volume {
+            name: self.name.clone(),
+            source: Some(source),
+        })
+    }
+}
+
+/// The volumes as they are for an object.
+///
+/// # Errors
+/// Something that they need is not there, or there is too much of it.
+pub fn resolve(
+    volumes: &[Volume],
+    object: &ObjectMeta,
+    sources: &Sources,
+) -> Result<Vec<v1::Volume>, Missing> {
+    let told = volumes.iter().map(|volume| volume.resolve(object, sources));
+    let told: Vec<_> = told.collect::<Result<_, _>>()?;
+    let files = told.iter().filter_map(|volume| match &volume.source {
+        Some(Told::Files(files)) => Some(&files.files),
+        _ => None,
+    });
+    let bytes = files.flatten().map(|file| file.content.len()).sum();
+    if bytes > MAX_BYTES {
+        return Err(Missing::TooMuch {
+            bytes,
+            most: MAX_BYTES,
+        });
+    }
+    Ok(told)
+}
+
+impl Portion {
+    fn files(&self, object: &ObjectMeta, sources: &Sources) -> Result<Vec<File>, Missing> {
+        let file = |path: &str, content: &[u8], mode| File {
+            path: path.to_owned(),
+            content: content.to_vec(),
+            mode,
+        };
+        match self {
+            Self::Field { field, path, mode } => {
+                Ok(vec![file(path, &field.content(object), *mode)])
+            }
+            Self::Source {
+                source,
+                items: None,
+                mode,
+                optional,
+            } => {
+                let all = sources.all(source, *optional)?.into_iter().flatten();
+                Ok(all
+                    .map(|(key, content)| file(key, content, *mode))
+                    .collect())
+            }
+            Self::Source {
+                source,
+                items: Some(items),
+                mode,
+                optional,
+            } => {
+                let mut files = Vec::new();
+                for item in items {
+                    if let Some(content) = sources.key(source, &item.key, *optional)? {
+                        files.push(file(&item.path, content, item.mode.unwrap_or(*mode)));
+                    }
+                }
+                Ok(files)
+            }
+        }
+    }
+}
+
+impl Field {
+    fn content(&self, object: &ObjectMeta) -> Vec<u8> {
+        match self {
+            Self::Value(value) => value.content(object),
+            Self::Labels => lines(object.labels.as_ref()),
+            Self::Annotations => lines(object.annotations.as_ref()),
+        }
+    }
+}
+
+/// As the kubelet writes them: `key="value"`, the value escaped as in Go.
+fn lines(map: Option<&BTreeMap<String, String>>) -> Vec<u8> {
+    let lines = map.into_iter().flatten();
+    let lines: Vec<String> = lines
+        .map(|(key, value)| format!("{key}={value:?}"))
+        .collect();
+    lines.join("\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wasm::source::tests::{config_map, holding};
+
+    fn volume(portions: Vec<Portion>) -> Volume {
+        Volume {
+            name: "v".to_owned(),
+            content: Content::Files(portions),
+        }
+    }
+
+    fn of_config_map(items: Option<Vec<Item>>, optional: bool) -> Portion {
+        Portion::Source {
+            source: config_map("c"),
+            items,
+            mode: 0o644,
+            optional,
+        }
+    }
+
+    fn told(volume: Volume, sources: &Sources) -> Result<Vec<(String, String, u32)>, Missing> {
+        let object = ObjectMeta {
+            name: Some("box".to_owned()),
+            labels: Some([("a".to_owned(), "say \"b\"".to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        let volumes = resolve(&[volume], &object, sources)?;
+        let Some(Told::Files(files)) = &volumes[0].source else {
+            panic!("{volumes:?}")
+        };
+        let files = files.files.iter().map(|file| {
+            let content = String::from_utf8(file.content.clone()).unwrap();
+            (file.path.clone(), content, file.mode)
+        });
+        Ok(files.collect())
+    }
+
+    fn file(path: &str, content: &str, mode: u32) -> (String, String, u32) {
+        (path.to_owned(), content.to_owned(), mode)
+    }
+
+    #[test]
+    fn keys_are_files_by_their_names_or_where_items_put_them() {
+        let sources = holding("c", &[("a", "1"), ("b", "2")]);
+        let all = told(volume(vec![of_config_map(None, false)]), &sources).unwrap();
+        assert_eq!(all, [file("a", "1", 0o644), file("b", "2", 0o644)]);
+        let item = |key: &str| Item {
+            key: key.to_owned(),
+            path: "deep/a".to_owned(),
+            mode: Some(0o600),
+        };
+        let some = volume(vec![of_config_map(Some(vec![item("a")]), false)]);
+        assert_eq!(told(some, &sources).unwrap(), [file("deep/a", "1", 0o600)]);
+        let missing = |optional| volume(vec![of_config_map(Some(vec![item("x")]), optional)]);
+        assert!(told(missing(false), &sources).is_err());
+        assert_eq!(told(missing(true), &sources), Ok(vec![]));
+        assert!(
+            told(
+                volume(vec![of_config_map(None, false)]),
+                &Sources::default()
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn fields_of_the_sandbox_are_files_and_the_later_of_two_counts() {
+        let field = |field| Portion::Field {
+            field,
+            path: "a".to_owned(),
+            mode: 0o400,
+        };
+        let sources = holding("c", &[("a", "1")]);
+        let name = field(Field::Value(EnvValue::Name));
+        let both = volume(vec![of_config_map(None, false), name]);
+        assert_eq!(told(both, &sources).unwrap(), [file("a", "box", 0o400)]);
+        let labels = volume(vec![field(Field::Labels)]);
+        let lines = r#"a="say \"b\"""#;
+        assert_eq!(told(labels, &sources).unwrap(), [file("a", lines, 0o400)]);
+    }
+
+    #[test]
+    fn there_may_not_be_more_than_one_message_holds() {
+        let most = "x".repeat(MAX_BYTES);
+        let just = volume(vec![of_config_map(None, false)]);
+        assert!(told(just.clone(), &holding("c", &[("a", &most)])).is_ok());
+        let over = told(just, &holding("c", &[("a", &most), ("b", "y")])).unwrap_err();
+        assert!(over.to_string().contains("4194305 bytes"), "{over}");
+    }
+}

@@ -50,7 +50,7 @@ fn node(index: usize) -> NodeView {
         } else {
             Vec::new()
         },
-        cordoned: index % 10 == 0,
+        cordoned: index.is_multiple_of(10),
         heard: index % 10 != 2,
         memory_bytes: 16 * GIB,
         reserved_bytes: if index % 10 == 3 { 16 * GIB } else { 0 },

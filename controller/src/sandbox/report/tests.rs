@@ -579,7 +579,7 @@ fn a_message_fits_into_a_condition() {
 
 #[test]
 fn a_session_that_stands_still_keeps_its_node_and_says_what_a_pod_would() {
-    let sandbox = suspended();
+    let sandbox = paused();
     let status = |observed| super::status(&subject(&sandbox), &findings(observed), "d", at(1));
     let (resting, gone) = (
         status(Observed::Resting("a".to_owned())),

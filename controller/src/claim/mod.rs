@@ -20,6 +20,7 @@ use kube::runtime::controller::Action;
 use crate::context::{Context, Guarded};
 use crate::crd::SandboxClaim;
 use crate::driver::ReconcileError;
+use crate::sandbox::is_session;
 use crate::write::WriteError;
 
 mod adopt;
@@ -100,6 +101,10 @@ async fn pass(object: &Guarded<SandboxClaim>, context: &Context) -> Result<Actio
 impl Pass<'_> {
     async fn active(&mut self) -> Result<Action, WriteError> {
         let (again, error) = match self.provide().await {
+            // It says how it is in a moment, once for all.
+            Ok(Provided::Sandbox(sandbox)) if is_session(&sandbox) && sandbox.status.is_none() => {
+                (None, None)
+            }
             Ok(Provided::Sandbox(sandbox)) => {
                 self.report(&Standing::Has(&sandbox)).await?;
                 (None, None)

@@ -13,6 +13,7 @@ use super::report::{self, Standing};
 use crate::condition::{READY, find, is_true};
 use crate::context::Context;
 use crate::crd::{Sandbox, SandboxClaim};
+use crate::sandbox::is_session;
 use crate::write::WriteError;
 
 /// A claim, and the hands to work on it.
@@ -110,7 +111,8 @@ impl Pass<'_> {
     async fn create(&mut self, view: &View) -> Result<Sandbox, Failure> {
         let sandbox = build::cold(&self.claim, view.template()?)?;
         let sandbox = crate::sandbox::marked(sandbox, self.context);
-        let seen = self.seen();
+        // A session is ready in a moment, and the claim is written to then.
+        let seen = self.seen().filter(|_| !is_session(&sandbox));
         // What was written down before led nowhere.
         self.note(None, seen).await?;
         match self.context.create(&sandbox).await {

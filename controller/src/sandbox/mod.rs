@@ -44,7 +44,7 @@ use place::Life;
 use refusal::{Refusal, Trouble};
 use report::Findings;
 use session::Tier;
-pub use session::{marked, of_template};
+pub use session::{is_session, marked, of_template};
 use validate::Subject;
 
 /// What events say that we were doing.

@@ -74,6 +74,12 @@ pub fn marked(mut sandbox: Sandbox, context: &Context) -> Sandbox {
     sandbox
 }
 
+/// Whether a sandbox is marked as one that is a session.
+pub fn is_session(sandbox: &Sandbox) -> bool {
+    let annotations = sandbox.metadata.annotations.as_ref();
+    annotations.is_some_and(|all| all.get(annotation::TIER).is_some_and(|it| it == WASM))
+}
+
 /// The template that a sandbox was made from, if it was.
 fn template(sandbox: &Sandbox) -> Option<&String> {
     let annotations = sandbox.metadata.annotations.as_ref()?;

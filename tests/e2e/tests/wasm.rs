@@ -271,20 +271,44 @@ async fn a_claim_takes_a_session_from_a_pool_that_fills_again() {
     story.end().await;
 }
 
-#[tokio::test]
-async fn a_policy_that_nobody_would_enforce_makes_no_session() {
-    let story = Story::begin("wasm").await;
-    let policed = template("t", session("wasm"));
+/// A claim's sandbox, by a template with this network policy.
+async fn claimed(story: &Story, name: &str, policy: Option<Value>) -> Sandbox {
+    let mut policed = template(name, session("wasm"));
+    policed["spec"]["networkPolicy"] = policy.into();
     story.create::<SandboxTemplate>(policed).await;
-    story.create::<SandboxWarmPool>(pool("p", "t", 1)).await;
-    let refused = |all: &[Sandbox]| {
-        let ready = all.iter().filter_map(|sandbox| condition(sandbox, "Ready"));
-        let told = ready.filter(|it| it.reason == "InvalidConfiguration");
-        told.filter(|it| it.message.contains("networkPolicy"))
-            .count()
-            == 1
-    };
-    story.until_all("", "refused", refused).await;
+    story.create::<SandboxWarmPool>(pool(name, name, 0)).await;
+    story.create::<SandboxClaim>(claim(name, name)).await;
+    until_serving(story, name).await
+}
+
+#[tokio::test]
+async fn a_template_lets_in_whom_its_policy_names() {
+    let story = Story::begin("wasm-policy").await;
+    let router_only = claimed(&story, "default", None).await;
+    execute(&address(&router_only), "echo hi").expect_err("only the router is let in");
+    // The stories are told from the first node.
+    let everybody = json!({ "ingress": [{ "from": [{ "ipBlock": { "cidr": "0.0.0.0/0" } }] }] });
+    let open = claimed(&story, "open", Some(everybody.clone())).await;
+    assert_eq!(execute(&address(&open), "echo hi").unwrap(), "hi\n");
+    let except = json!({ "ingress": [{ "from": [{ "ipBlock": { "cidr": "0.0.0.0/0", "except": ["0.0.0.0/1"] } }] }] });
+    let closed = claimed(&story, "closed", Some(except)).await;
+    execute(&address(&closed), "echo hi").expect_err("half of all addresses are let in");
+    let other_port = json!({ "ingress": [{ "ports": [{ "port": 9090 }] }] });
+    let other_port = claimed(&story, "port", Some(other_port)).await;
+    execute(&address(&other_port), "echo hi").expect_err("let in at another port");
+
+    // A policy that changes is told before the next session is made by it.
+    let policy = |rules: &Value| json!({ "spec": { "networkPolicy": rules } });
+    story
+        .patch::<SandboxTemplate>("default", policy(&everybody))
+        .await;
+    story
+        .patch::<SandboxTemplate>("open", policy(&json!({ "ingress": [] })))
+        .await;
+    let later = claimed(&story, "later", None).await;
+    execute(&address(&later), "echo hi").expect_err("only the router is let in");
+    assert_eq!(execute(&address(&router_only), "echo hi").unwrap(), "hi\n");
+    execute(&address(&open), "echo hi").expect_err("nobody is let in any more");
     story.end().await;
 }
 
@@ -305,13 +329,13 @@ async fn the_python_sdk_finds_the_same_in_a_session_as_in_a_pod() {
 }
 
 #[tokio::test]
-async fn the_sdks_default_connection_leads_through_the_router_to_an_image_of_pods() {
+async fn the_sdks_default_connection_works_with_an_unmodified_template() {
     let story = Story::begin("wasm-tunnel").await;
     let mut unmodified = session("wasm-auto");
     unmodified["containers"][0]["image"] =
         json!("registry.k8s.io/agent-sandbox/python-runtime-sandbox:v0.1.0");
     story
-        .create::<SandboxTemplate>(open_template("t", unmodified))
+        .create::<SandboxTemplate>(template("t", unmodified))
         .await;
     story
         .create::<SandboxWarmPool>(pool("sessions", "t", 1))

@@ -16,7 +16,7 @@ use kube::ResourceExt;
 use mote_controller::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
 use mote_controller::names::annotation;
 use mote_e2e::{
-    ControllerProcess, FaultyApi, Only, Story, claim, patience, pool, sandbox, template,
+    ControllerProcess, FaultyApi, Only, Story, claim, patience, pool, sandbox, session, template,
 };
 use tokio::sync::Mutex;
 
@@ -28,7 +28,7 @@ async fn counted(story: &Story, tell: impl AsyncFn(&Story, &FaultyApi)) {
     let _alone = ALONE.lock().await;
     let only = Only::take(&story.client).await;
     let api = FaultyApi::start(story.client.clone()).await;
-    let controller = ControllerProcess::start(&api.kubeconfig(), &[]);
+    let controller = ControllerProcess::start(&api.kubeconfig(), &["--wasm"]);
     let told = AssertUnwindSafe(tell(story, &api)).catch_unwind().await;
     drop(controller);
     only.give_back().await;
@@ -48,6 +48,11 @@ fn writes(api: &FaultyApi, from: usize, object: &str) -> Vec<String> {
     about.collect()
 }
 
+fn first_ready(claim: &SandboxClaim) -> bool {
+    let annotations = claim.annotations();
+    annotations.contains_key(annotation::CLAIM_FIRST_READY_AT)
+}
+
 #[tokio::test]
 async fn a_warm_claim_costs_three_writes_and_its_sandbox_two() {
     let story = Story::begin("writes").await;
@@ -64,11 +69,6 @@ async fn a_warm_claim_costs_three_writes_and_its_sandbox_two() {
         story.until("p", "full", full).await;
         let before = api.faults.writes().len();
         story.create::<SandboxClaim>(claim("c", "p")).await;
-        let first_ready = |claim: &SandboxClaim| {
-            claim
-                .annotations()
-                .contains_key(annotation::CLAIM_FIRST_READY_AT)
-        };
         let claim = story
             .until("c", "ready, and noted as such", first_ready)
             .await;
@@ -83,6 +83,36 @@ async fn a_warm_claim_costs_three_writes_and_its_sandbox_two() {
         assert!(told.len() <= 3, "{told:?}");
         told.dedup();
         assert_eq!(told, ["PATCH", "PATCH/status"]);
+    })
+    .await;
+    story.end().await;
+}
+
+#[tokio::test]
+async fn a_claim_on_a_session_costs_two_writes_and_its_sandbox_two() {
+    let story = Story::begin("writes-wasm").await;
+    counted(&story, async |story, api| {
+        story
+            .create::<SandboxTemplate>(template("t", session("wasm")))
+            .await;
+        story.create::<SandboxWarmPool>(pool("p", "t", 0)).await;
+        let before = api.faults.writes().len();
+        story.create::<SandboxClaim>(claim("c", "p")).await;
+        story
+            .until("c", "ready, and noted as such", first_ready)
+            .await;
+        assert_eq!(
+            writes(api, before, "/sandboxclaims/c"),
+            ["PATCH/status", "PATCH"]
+        );
+        // Made, and said to be ready.
+        assert_eq!(writes(api, before, "/sandboxes/c"), ["PATCH/status"]);
+        let made = api.faults.writes().into_iter().skip(before);
+        let made = made.filter(|write| {
+            let path = write.split('?').next().unwrap_or_default();
+            path.starts_with("POST ") && path.ends_with("/sandboxes")
+        });
+        assert_eq!(made.count(), 1);
     })
     .await;
     story.end().await;

@@ -96,6 +96,9 @@ impl Controllers {
             wasm: wasm.then(|| Wasm::new(namespace, classes, hosts, nodes, namespaces)),
             client,
         });
+        if let Some(wasm) = &context.wasm {
+            wasm.fleet.register(registry);
+        }
         let (pushers, waiting) = queues();
         let pushers = Arc::new(pushers);
         let watch = Watch {

@@ -18,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 use super::classify::Wanted;
 use super::link::Link;
 use super::place;
+use super::version::Kinship;
 use member::Member;
 
 pub use fate::Fate;
 
+mod census;
 mod fate;
 mod member;
 
@@ -285,11 +287,30 @@ impl Fleet {
     }
 
     /// A node host has begun to tell.
-    pub(super) fn begin(&self, name: &str, info: NodeInfo) -> Vec<Key> {
+    pub(super) fn begin(&self, name: &str, info: NodeInfo, kinship: Kinship) -> Vec<Key> {
         let mut state = self.state();
         let member = state.members.entry(name.to_owned()).or_default();
-        member.inform(info);
+        member.inform(info, kinship);
         state.waiting.iter().cloned().collect()
+    }
+
+    /// We do not speak with a node host: why. Its sandboxes, if that is new.
+    pub(super) fn refuse(&self, name: &str, why: &str) -> Vec<Key> {
+        let mut state = self.state();
+        let member = state.members.entry(name.to_owned()).or_default();
+        if member.refuse(why) {
+            member.keys()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// How it stands with each node host.
+    fn census(&self) -> Vec<census::Labels> {
+        let state = self.state();
+        let members = state.members.values();
+        let hosts = members.filter(|member| member.host.is_some());
+        hosts.map(Member::labels).collect()
     }
 
     /// It has told of every session: what it did not tell of is gone.

@@ -17,6 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::fleet::{Fleet, Key};
 use super::identity::Identity;
 use super::police::Policies;
+use super::version::{self, Kinship};
 
 /// The port of node hosts.
 pub(super) const PORT: u16 = 7443;
@@ -177,7 +178,19 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
                 Some(Event::Node(info)) if info.name != *node => {
                     return format!("it calls itself {:?}", info.name);
                 }
-                Some(Event::Node(info)) => tell(fleet.begin(node, info)),
+                Some(Event::Node(info)) => match version::compare(version::OWN, &info.version) {
+                    Ok(kinship) => {
+                        if kinship == Kinship::Other && fleet.link(node).is_none() {
+                            let (theirs, ours) = (&info.version, version::OWN);
+                            tracing::warn!(node, theirs, ours, "a node host is of another version");
+                        }
+                        tell(fleet.begin(node, info, kinship));
+                    }
+                    Err(why) => {
+                        tell(fleet.refuse(node, &why));
+                        return why;
+                    }
+                },
                 Some(Event::Session(session)) => {
                     tell(fleet.told(node, session).into_iter().collect())
                 }

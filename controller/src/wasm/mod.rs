@@ -19,6 +19,7 @@ mod police;
 mod registry;
 mod source;
 mod sweep;
+mod version;
 mod volume;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -19,6 +19,8 @@ pub struct NodeView {
     pub cordoned: bool,
     /// Whether its node host is heard.
     pub heard: bool,
+    /// Whether its node host is of a version that we do not speak with.
+    pub refused: bool,
     /// Memory it has to give, in bytes.
     pub memory_bytes: u64,
     /// Memory that is given, in bytes.
@@ -39,6 +41,7 @@ enum Unfit {
     Cordoned,
     Tainted,
     Labels,
+    Version,
     Unheard,
     Full,
     Memory,
@@ -51,6 +54,7 @@ impl Unfit {
             Self::Cordoned => "node(s) were unschedulable",
             Self::Tainted => "node(s) had untolerated taint(s)",
             Self::Labels => "node(s) didn't match Pod's node affinity/selector",
+            Self::Version => "node(s) had a node host of another version",
             Self::Unheard => "node(s) had no node host that answers",
             Self::Full => "Too many sandboxes",
             Self::Memory => "Insufficient memory",
@@ -118,6 +122,8 @@ fn fits(wanted: &Wanted, node: &NodeView) -> Result<(), Unfit> {
         Err(Unfit::Tainted)
     } else if !labels.iter().all(has) {
         Err(Unfit::Labels)
+    } else if node.refused {
+        Err(Unfit::Version)
     } else if !node.heard {
         Err(Unfit::Unheard)
     } else if node.places == 0 {

@@ -37,6 +37,8 @@ pub(super) struct Standing<'a> {
     pub(super) tainted: Duration,
     /// For how long its node host is not heard; `None` while it is.
     pub(super) silent: Option<Duration>,
+    /// Why we do not listen to it, if so.
+    pub(super) refused: Option<&'a str>,
 }
 
 /// What becomes of a session.
@@ -109,7 +111,10 @@ fn unheard(
     tolerations: &[Toleration],
     grace: Duration,
 ) -> Fate {
-    let node = at.node;
+    let mut silence = format!("node {} is not heard", at.node);
+    if let Some(refused) = at.refused {
+        silence = format!("{silence}: {refused}");
+    }
     let taint = Taint {
         key: UNREACHABLE.to_owned(),
         effect: NO_EXECUTE.to_owned(),
@@ -126,13 +131,13 @@ fn unheard(
     match left {
         Some(left) if left.is_zero() && files => Fate::Waits(
             format!(
-                "node {node} is not heard and may hold files of this sandbox; bring it back, or, to \
-                 go on without them, delete the Node or taint it {OUT_OF_SERVICE}:NoExecute"
+                "{silence}; it may hold files of this sandbox: bring it back, or, to go on without \
+                 them, delete the Node or taint it {OUT_OF_SERVICE}:{NO_EXECUTE}"
             ),
             None,
         ),
-        Some(left) if left.is_zero() => Fate::Moves(format!("node {node} is not heard")),
-        left => Fate::Waits(format!("node {node} is not heard"), left),
+        Some(left) if left.is_zero() => Fate::Moves(silence),
+        left => Fate::Waits(silence, left),
     }
 }
 
@@ -188,6 +193,7 @@ mod tests {
             taints,
             tainted: MINUTE,
             silent,
+            refused: None,
         }
     }
 
@@ -250,6 +256,19 @@ mod tests {
         assert!(
             told.contains("delete the Node") && told.contains(OUT_OF_SERVICE),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn who_is_not_listened_to_is_told_with_the_reason() {
+        let refused = Standing {
+            refused: Some("it is of version 9"),
+            ..at(&[], Some(Duration::ZERO))
+        };
+        let told = "node a is not heard: it is of version 9".to_owned();
+        assert_eq!(
+            fate(refused, true, &[], GRACE),
+            Fate::Waits(told, Some(GRACE))
         );
     }
 

@@ -8,10 +8,12 @@ use k8s_openapi::api::core::v1::Node;
 use mote_rpc::v1::{NodeInfo, Phase, Session};
 use tokio_util::sync::CancellationToken;
 
+use super::census::Labels;
 use super::fate::Standing;
 use super::{Host, Key, key_of};
 use crate::wasm::link::Link;
 use crate::wasm::place::NodeView;
+use crate::wasm::version::Kinship;
 
 /// A node that has, or had, a node host.
 #[derive(Default)]
@@ -35,6 +37,10 @@ pub(super) struct Member {
     warned: HashSet<String>,
     /// What it last said of itself.
     info: NodeInfo,
+    /// How its version stands to ours, once it has told it.
+    kinship: Option<Kinship>,
+    /// Why we do not speak with it, if so.
+    refused: Option<String>,
     /// Its sessions by UID, as they were last told.
     sessions: HashMap<String, Arc<Session>>,
     /// Memory of those that hold some, in bytes.
@@ -100,6 +106,7 @@ impl Member {
             taints: &self.view.taints,
             tainted: since(self.tainted),
             silent: self.link.is_none().then_some(silence),
+            refused: self.refused.as_deref(),
         }
     }
 
@@ -131,7 +138,10 @@ impl Member {
     }
 
     /// The host has told of itself.
-    pub(super) fn inform(&mut self, info: NodeInfo) {
+    pub(super) fn inform(&mut self, info: NodeInfo, kinship: Kinship) {
+        self.kinship = Some(kinship);
+        self.refused = None;
+        self.view.refused = false;
         if self.info.images != info.images {
             self.view.images = info.images.iter().cloned().collect();
         }
@@ -143,6 +153,29 @@ impl Member {
             self.listing = Some(HashSet::new());
         }
         self.weigh();
+    }
+
+    /// We do not speak with the host: why. Whether that is new.
+    pub(super) fn refuse(&mut self, why: &str) -> bool {
+        let before = self.refused.replace(why.to_owned());
+        self.view.refused = true;
+        before.as_deref() != Some(why)
+    }
+
+    /// How it stands with the host.
+    pub(super) fn labels(&self) -> Labels {
+        Labels {
+            state: match (&self.link, &self.refused) {
+                (_, Some(_)) => "refused",
+                (Some(_), None) => "heard",
+                (None, None) => "silent",
+            },
+            version: match (self.kinship, &self.refused) {
+                (_, Some(_)) | (Some(Kinship::Other), None) => "other",
+                (Some(Kinship::Same), None) => "same",
+                (None, None) => "unknown",
+            },
+        }
     }
 
     /// The host has told of every session; those that it left out are gone.

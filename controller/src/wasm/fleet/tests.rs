@@ -52,7 +52,7 @@ fn heard(uids: &[&str]) -> Fleet {
 }
 
 fn tell(fleet: &Fleet, uids: &[&str]) {
-    fleet.begin("a", info("a"));
+    fleet.begin("a", info("a"), Kinship::Same);
     for uid in uids {
         fleet.told("a", session(uid));
     }
@@ -96,7 +96,7 @@ fn what_no_node_could_take_is_looked_at_again_when_one_comes() {
     fleet.node_changed("a", Some(&node("a")));
     fleet.host_changed("a", host("1"));
     assert!(fleet.place(&Wanted::default(), &key("u"), "u").is_err());
-    fleet.begin("a", info("a"));
+    fleet.begin("a", info("a"), Kinship::Same);
     assert_eq!(fleet.listed("a", Link::idle()), [key("u")]);
     assert_eq!(
         fleet
@@ -117,7 +117,7 @@ fn what_was_placed_counts_before_the_node_says_so() {
     };
     assert!(full(place("w")));
     // It says what it knows, which is late.
-    fleet.begin("a", info("a"));
+    fleet.begin("a", info("a"), Kinship::Same);
     assert!(full(place("w")));
     // Once it has told of a session, that counts and not the promise.
     fleet.told("a", session("u"));
@@ -137,7 +137,7 @@ fn many_at_once_fill_one_node_after_the_other_and_no_node_beyond_its_memory() {
             max_sessions: 100,
             ..info(name)
         };
-        fleet.begin(name, info);
+        fleet.begin(name, info, Kinship::Same);
         fleet.listed(name, Link::idle());
     }
     let wanted = Wanted {
@@ -253,7 +253,7 @@ fn silence_counts_only_since_someone_listens() {
 fn second(fleet: &Fleet, uids: &[&str]) {
     fleet.node_changed("b", Some(&node("b")));
     fleet.host_changed("b", host("2"));
-    fleet.begin("b", info("b"));
+    fleet.begin("b", info("b"), Kinship::Same);
     for uid in uids {
         fleet.told("b", session(uid));
     }
@@ -334,4 +334,32 @@ async fn a_fleet_has_settled_when_every_host_has_told_of_its_sessions() {
     assert!(!waiting.is_finished());
     tell(&fleet, &[]);
     waiting.await.unwrap();
+}
+
+#[test]
+fn a_node_host_of_another_version_is_counted_and_takes_nothing() {
+    let labels = |fleet: &Fleet| {
+        let all = fleet.census().into_iter();
+        all.map(|it| (it.state, it.version)).collect::<Vec<_>>()
+    };
+    let fleet = heard(&["u"]);
+    assert_eq!(labels(&fleet), [("heard", "same")]);
+    fleet.begin("a", info("a"), Kinship::Other);
+    assert_eq!(labels(&fleet), [("heard", "other")]);
+    fleet.lost("a");
+    assert_eq!(labels(&fleet), [("silent", "other")]);
+    assert_eq!(fleet.refuse("a", "it is of version 9"), [key("u")]);
+    assert!(fleet.refuse("a", "it is of version 9").is_empty());
+    assert_eq!(labels(&fleet), [("refused", "other")]);
+    let told = fleet.place(&Wanted::default(), &key("v"), "v").err();
+    assert!(
+        told.unwrap()
+            .contains("1 node(s) had a node host of another version")
+    );
+    let Fate::Waits(why, _) = fleet.fate("a", true, &[], GRACE) else {
+        panic!("its sandboxes wait");
+    };
+    assert!(why.contains("it is of version 9"), "{why}");
+    tell(&fleet, &["u"]);
+    assert_eq!(labels(&fleet), [("heard", "same")]);
 }

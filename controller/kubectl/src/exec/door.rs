@@ -1,0 +1,187 @@
+//! A program of a sandbox that speaks process.v1.
+
+use std::future::pending;
+
+use mote_api::CallOptions;
+use mote_client::process::{Call, CallError, Reach};
+use mote_client::screen::{self, Raw};
+use mote_surface::proto::start_response::Event;
+use mote_surface::proto::{ProcessConfig, Pty, Signal, StartRequest};
+use tokio::io::{Stderr, Stdout};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Status};
+
+use super::stdin::Stdin;
+use super::{EXIT_TIME, GRACE, Program};
+use crate::door::Door;
+use crate::failure::Failure;
+use crate::print::write;
+use crate::signals::Signals;
+
+/// What process.v1 says of a program that a signal ended.
+const BY_SIGNAL: i32 = -1;
+/// 128 + SIGTERM: where nothing more is known of what ended it.
+const EXIT_BY_SIGNAL: u8 = 143;
+
+/// Runs it to its end; gives its exit status.
+pub(super) async fn run(
+    door: &Door,
+    program: &Program,
+    signals: &mut Signals,
+) -> Result<u8, Failure> {
+    let call = tokio::select! {
+        call = start(door, program) => call?,
+        number = signals.next() => return Err(Failure::Signal(number)),
+    };
+    // After the last message that is not the program's.
+    let raw = program.terminal.then(Raw::enter).transpose();
+    let raw =
+        raw.map_err(|error| Failure::Lost(format!("failed to set up the terminal: {error}")))?;
+    if program.terminal {
+        tokio::spawn(resizes(call.reach.clone()));
+    }
+    tokio::spawn(feed(program.stdin, call.reach.clone()));
+    let reach = call.reach.clone();
+    let ended = tokio::select! {
+        biased;
+        ended = to_its_end(door, call) => ended,
+        number = ended_by_signal(reach, signals) => Err(Failure::Signal(number)),
+    };
+    drop(raw);
+    ended
+}
+
+async fn start(door: &Door, program: &Program) -> Result<Call, Failure> {
+    let pty = program.terminal.then(|| {
+        let (cols, rows) = screen::dimensions();
+        Pty {
+            cols: cols.into(),
+            rows: rows.into(),
+        }
+    });
+    let config = ProcessConfig {
+        command: program.argv.clone(),
+        env_vars: program.env.iter().cloned().collect(),
+        cwd: program.workdir.clone(),
+    };
+    let request = StartRequest {
+        config: Some(config),
+        pty,
+    };
+    // The sandbox ends it in time and says so; a daemon that does not know the
+    // option does it by the call's own deadline, a little later.
+    let mut options = CallOptions::default();
+    if let Some(time) = program.time {
+        let seconds = time.as_secs_f64().into();
+        options.limits.insert("deadline".to_owned(), seconds);
+    }
+    let deadline = program.time.map(|time| time + GRACE);
+    let started = door.processes().await?.start(request, &options, deadline);
+    started.await.map_err(|error| match error {
+        CallError::Lost(why) => door.lost(&why),
+        CallError::Refused(status) => not_started(door, &status),
+    })
+}
+
+/// Why nothing ran: the program's fault, or the way's.
+fn not_started(door: &Door, status: &Status) -> Failure {
+    let why = status.message();
+    match status.code() {
+        Code::NotFound => Failure::Declined(why.to_owned(), 127),
+        Code::PermissionDenied => Failure::Declined(why.to_owned(), 126),
+        Code::DeadlineExceeded => time_is_up(),
+        Code::Unauthenticated => Failure::Refused(format!(
+            "{why}; name a file with the router's token with --router-token-file"
+        )),
+        // Tonic's own word for a connection that breaks.
+        Code::Unknown | Code::Cancelled => door.lost(why),
+        Code::Unavailable => Failure::Lost(format!("failed to start the program: {why}")),
+        _ => Failure::Refused(format!("failed to start the program: {why}")),
+    }
+}
+
+fn time_is_up() -> Failure {
+    Failure::Declined(
+        "the time was up, and the program was ended".to_owned(),
+        EXIT_TIME,
+    )
+}
+
+/// Passes on our stdin, or that there is none. What the program does not take
+/// is not its caller's business.
+async fn feed(has_stdin: bool, mut reach: Reach) {
+    if has_stdin {
+        let mut stdin = Stdin::new();
+        while let Some(bytes) = stdin.next().await {
+            if reach.write(bytes).await.is_err() {
+                return;
+            }
+        }
+    }
+    let _ = reach.end_input().await;
+}
+
+/// Passes on each new size of our terminal.
+async fn resizes(mut reach: Reach) {
+    let Ok(mut changes) = signal(SignalKind::window_change()) else {
+        return;
+    };
+    while changes.recv().await.is_some() {
+        let (cols, rows) = screen::dimensions();
+        if reach.resize(cols, rows).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes all output until the program ends.
+async fn to_its_end(door: &Door, mut call: Call) -> Result<u8, Failure> {
+    let mut out: Stdout = tokio::io::stdout();
+    let mut err: Stderr = tokio::io::stderr();
+    let mut code = None;
+    loop {
+        match call.next().await {
+            Ok(Some(Event::Stdout(bytes))) => write(&mut out, &bytes).await?,
+            Ok(Some(Event::Stderr(bytes))) => write(&mut err, &bytes).await?,
+            Ok(Some(Event::Exit(exit))) => code = Some(exit.exit_code),
+            Ok(Some(Event::Init(_))) => {}
+            Ok(None) => break,
+            Err(error) => return Err(broke_off(door, error)),
+        }
+    }
+    Ok(match code {
+        None | Some(BY_SIGNAL) => EXIT_BY_SIGNAL,
+        // As the system does, which keeps the lowest byte.
+        Some(code) => code.to_le_bytes()[0],
+    })
+}
+
+fn broke_off(door: &Door, error: CallError) -> Failure {
+    match error {
+        CallError::Refused(status) if status.code() == Code::DeadlineExceeded => time_is_up(),
+        CallError::Refused(status) => door.lost(&format!(
+            "{}; the program was ended",
+            status.message().trim_end_matches('.')
+        )),
+        CallError::Lost(why) => door.lost(&why),
+    }
+}
+
+/// Passes on the signal that asks for the end, and waits as long as the
+/// program may take to obey; a second one ends the wait.
+async fn ended_by_signal(mut reach: Reach, signals: &mut Signals) -> u8 {
+    let number = signals.next().await;
+    let passed = match i32::from(number) == SignalKind::interrupt().as_raw_value() {
+        true => Signal::Sigint,
+        false => Signal::Sigterm,
+    };
+    let end = Instant::now() + GRACE;
+    let _ = timeout_at(end, reach.signal(passed)).await;
+    let patience = timeout_at(end, pending::<()>());
+    tokio::select! {
+        _ = patience => {}
+        _ = signals.next() => {}
+    }
+    number
+}

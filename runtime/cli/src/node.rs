@@ -5,6 +5,7 @@
 //! kubelet, Prometheus ── --metrics ──────┘
 //! ```
 
+mod authorities;
 mod config;
 mod folder;
 mod memory;

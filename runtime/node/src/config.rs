@@ -7,6 +7,8 @@ use mote_api::Limits;
 use mote_host::HostConfig;
 use rand::RngExt;
 
+use crate::images::ImagesConfig;
+
 /// What a node needs to know.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -26,6 +28,8 @@ pub struct NodeConfig {
     pub addresses: Option<IpNet>,
     /// What callers have to show.
     pub token: Option<Token>,
+    /// From where images are pulled; none are, unless this is there.
+    pub images: Option<ImagesConfig>,
 }
 
 /// Ceilings of a sandbox's calls.

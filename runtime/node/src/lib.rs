@@ -5,7 +5,7 @@
 //! connection ─ auth ─ route ─┬─► api: create, suspend, fork, delete …   ─► Node ─► Store (disk)
 //!                            └─► a surface's router ─► Spoken: Backend ─► call ─► Session (mote-host)
 //!                                                                          └─► metrics, audit, trace
-//! controller ─ rpc: ensure, delete, police, watch ─► Node
+//! controller ─ rpc: ensure, delete, police, watch ─► Node ─► Images ─► registries
 //! ```
 
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ mod backend;
 mod call;
 mod config;
 mod feed;
+mod images;
 mod life;
 mod log;
 mod metrics;
@@ -37,4 +38,5 @@ mod tree;
 pub use config::{NodeConfig, SandboxLimits, Token, TokenError};
 pub use node::{Node, NodeError, most_limits};
 pub use rpc::{Identity, IdentityError, IdentityFiles, Rpc, RpcConfig};
+pub use images::{Authorities, AuthoritiesError, Authority, AuthorityError, ImagesConfig};
 pub use server::{SandboxPort, Server};

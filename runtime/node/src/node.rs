@@ -16,7 +16,7 @@ use mote_surface::Caller;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use admission::SpecError;
+pub(crate) use admission::{IMAGES, SpecError};
 pub use admission::most as most_limits;
 pub(crate) use making::CreateError;
 
@@ -24,6 +24,7 @@ use crate::addresses::Addresses;
 use crate::audit::{Action, Audit, AuditError, Entry, Rotation, SandboxAction};
 use crate::config::NodeConfig;
 use crate::feed::{Change, Feed};
+use crate::images::Images;
 use crate::life::Phase;
 use crate::metrics::{Metrics, Snapshot, resident_bytes};
 use crate::observe::Observer;
@@ -31,7 +32,7 @@ use crate::policy::Policies;
 use crate::record::Record;
 use crate::sandbox::{Due, LifeError, Sandbox, Shared};
 use crate::store::{Home, Store, StoreError};
-use admission::{Admission, IMAGES};
+use admission::Admission;
 
 /// How often it is looked who rests and whose time is over: what `ttl` and
 /// idle timeouts can be late by.
@@ -77,6 +78,9 @@ pub enum NodeError {
     /// The audit log cannot be written.
     #[error("failed to open the audit log: {0}")]
     Audit(String),
+    /// The images that were pulled cannot be used.
+    #[error("{0}")]
+    Images(String),
 }
 
 impl From<AuditError> for NodeError {
@@ -99,11 +103,14 @@ impl Node {
         for error in unusable {
             tracing::error!(%error, "a sandbox is left out");
         }
+        let host = Host::open(config.host.clone())?;
+        let feed = Arc::new(Feed::default());
         let shared = Arc::new(Shared {
-            host: Host::open(config.host.clone())?,
+            images: images(&config, &host, &feed, &store)?,
+            host,
             store,
             observer: Observer { metrics, audit },
-            feed: Feed::default(),
+            feed,
             stopping: CancellationToken::new(),
         });
         let addresses = Addresses::new(config.addresses);
@@ -111,6 +118,7 @@ impl Node {
         let kept = readdress(kept, &addresses);
         let sandboxes = kept.into_iter().map(|(home, mut record)| {
             let barred = admission.recheck(&mut record).err();
+            let barred = barred.or_else(|| lacks_image(&shared, &record));
             if let Some(reason) = &barred {
                 tracing::warn!(sandbox = %record.id, %reason, "a sandbox takes no calls");
             }
@@ -246,13 +254,29 @@ impl Node {
                 tracing::error!(%error, "failed to compile the programs of sandboxes");
             }
         }
+        if let Some(images) = &self.0.shared.images {
+            images.make_ready().await;
+            self.0.shared.feed.changed(Change::Node);
+        }
+    }
+
+    /// Whether the built-in programs are compiled.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.compiled.load(Relaxed)
     }
 
     /// The images whose programs are compiled.
     pub(crate) fn compiled_images(&self) -> Vec<String> {
-        let compiled = self.0.compiled.load(Relaxed);
-        let images = IMAGES.iter().filter(|_| compiled);
-        images.map(ToString::to_string).collect()
+        let built_in = IMAGES.iter().filter(|_| self.is_ready());
+        let built_in = built_in.map(ToString::to_string);
+        let pulled = self.0.shared.images.as_ref().map(Images::compiled);
+        built_in.chain(pulled.into_iter().flatten()).collect()
+    }
+
+    /// Pulls of images that have ended.
+    pub(crate) fn pulls(&self) -> u64 {
+        let images = self.0.shared.images.as_ref();
+        images.map_or(0, Images::pulls)
     }
 
     /// Sees to it that sandboxes rest and go when it is time, for as long as
@@ -285,6 +309,30 @@ impl Node {
             }
         }
     }
+}
+
+/// The images that this node pulls, if it pulls any.
+fn images(
+    config: &NodeConfig,
+    host: &Host,
+    feed: &Arc<Feed>,
+    store: &Store,
+) -> Result<Option<Images>, NodeError> {
+    let open = |images| Images::open(images, store.root(), host.clone(), Arc::clone(feed));
+    let opened = config.images.clone().map(open).transpose();
+    opened.map_err(|error| NodeError::Images(error.to_string()))
+}
+
+/// Why a sandbox takes no calls: the image that it was made of is gone.
+fn lacks_image(shared: &Shared, record: &Record) -> Option<SpecError> {
+    let digest = record.pulled?;
+    let here = shared.images.as_ref().and_then(|images| images.get(&digest));
+    here.is_none().then(|| {
+        SpecError::Forbidden(format!(
+            "the image {} ({digest}) is no longer on this node; make the sandbox anew",
+            record.image
+        ))
+    })
 }
 
 /// Sandboxes from before keep their addresses; those whose address is not one

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
-use mote_api::{Grant, Limits, SandboxId};
+use mote_api::{Digest, Grant, Limits, SandboxId};
 use serde::{Deserialize, Serialize};
 
 /// The form of records. A record of a later form is refused, not guessed at.
@@ -18,6 +18,9 @@ pub(crate) struct Record {
     form: u32,
     pub(crate) id: SandboxId,
     pub(crate) image: String,
+    /// What its image was when it was made, if it was pulled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pulled: Option<Digest>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) limits: Limits,
     pub(crate) env: BTreeMap<String, String>,
@@ -95,6 +98,8 @@ pub(crate) struct Beginning {
     pub(crate) object: Option<Object>,
     /// Whether it waits to be resumed before its first call.
     pub(crate) suspended: bool,
+    /// What its image is, if it was pulled.
+    pub(crate) pulled: Option<Digest>,
 }
 
 impl Record {
@@ -123,6 +128,7 @@ impl Record {
             form: FORM,
             id,
             image,
+            pulled: beginning.pulled,
             grants,
             limits,
             env,
@@ -195,6 +201,7 @@ mod tests {
                 policy: "default/work".to_owned(),
             }),
             suspended: true,
+            pulled: Some(Digest::from_bytes([7; 32])),
         };
         let record = Record::new(terms("a"), beginning, None, Timestamp::UNIX_EPOCH);
         let back = Record::parse(&record.to_bytes().unwrap()).unwrap();

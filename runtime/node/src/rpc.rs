@@ -11,6 +11,7 @@
 mod connection;
 mod ensure;
 mod identity;
+mod image;
 mod page;
 mod plan;
 mod police;
@@ -199,6 +200,7 @@ impl Rpc {
             max_sessions: u32::try_from(most).unwrap_or(u32::MAX),
             sessions: u32::try_from(room.sessions()).unwrap_or(u32::MAX),
             images: self.0.node.compiled_images(),
+            pulls: self.0.node.pulls(),
             tenants: room.tenants(),
         }
     }

@@ -21,6 +21,7 @@ use counters::Counters;
 pub(crate) use folders::grants;
 
 use crate::feed::{Change, Feed};
+use crate::images::{Image, Images};
 use crate::life::{Phase, Refusal, Request};
 use crate::metrics::Snapshot;
 use crate::node::{SpecError, interrupted};
@@ -41,7 +42,9 @@ pub(crate) struct Shared {
     pub(crate) host: Host,
     pub(crate) store: Store,
     pub(crate) observer: Observer,
-    pub(crate) feed: Feed,
+    pub(crate) feed: Arc<Feed>,
+    /// Those that are pulled, where any are.
+    pub(crate) images: Option<Images>,
     /// The node goes down: who follows it is let go.
     pub(crate) stopping: CancellationToken,
 }
@@ -51,6 +54,8 @@ pub(crate) struct Sandbox {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: SandboxId,
     pub(crate) home: Home,
+    /// The image that was pulled for it, which stays here for as long.
+    image: Option<Arc<Image>>,
     /// It holds what this node may not give any more.
     barred: Option<SpecError>,
     life: Mutex<Life>,
@@ -122,8 +127,11 @@ impl Sandbox {
         } else {
             Phase::Ready
         };
+        let pulled = record.pulled.as_ref();
+        let image = pulled.and_then(|digest| shared.images.as_ref()?.get(digest));
         Self {
             shared,
+            image,
             id: record.id.clone(),
             home,
             barred,

@@ -7,9 +7,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use mote_api::{ByteSize, Limits};
 use mote_host::HostConfig;
-use mote_node::{IdentityFiles, NodeConfig, RpcConfig, SandboxLimits, most_limits};
+use mote_node::{
+    Authority, IdentityFiles, ImagesConfig, NodeConfig, RpcConfig, SandboxLimits, most_limits,
+};
 
-use super::{memory, prefix};
+use super::{authorities, memory, prefix};
 use crate::args::PlacesArgs;
 use crate::failure::Failure;
 use crate::log::LogFormat;
@@ -27,6 +29,13 @@ Each sandbox has an address of its own, of the prefix that --addresses or
 --addresses-file names: the machine has to route it to itself (ip route add
 local PREFIX dev lo). Whoever reaches an address may call the sandbox, as if it
 were a pod, at the ports 8080 (REST), 9090 (gRPC) and 8888 (python-runtime).
+
+A sandbox's image that is not built in is an OCI reference. It is pulled from
+its registry over TLS, once for all sandboxes, and kept in --state; the one
+layer of application/wasm in it is a command in the sandbox, by the last name
+of its repository. Names of images come from whoever may make sandboxes: no
+registry is asked at an address that leads to this machine, to its link or to a
+cloud's metadata, and none without TLS, unless --insecure-registry names it.
 
 GET /metrics, /healthz and /readyz are at --metrics, without TLS. Sandboxes,
 their files and addresses are kept in --state and are there again after a
@@ -81,6 +90,15 @@ pub(crate) struct NodeArgs {
     /// Folder of code that was compiled ahead, of which what is missing is copied
     #[arg(long, value_name = "DIR")]
     compiled: Option<PathBuf>,
+    /// Registry to ask without TLS, wherever it is; may be given again
+    #[arg(long, value_name = "HOST:PORT")]
+    insecure_registry: Vec<Authority>,
+    /// Authorities of registries' certificates besides the public ones, in PEM
+    #[arg(long, value_name = "FILE")]
+    registry_ca: Option<PathBuf>,
+    /// Disk for images that are pulled; those that no sandbox uses make room
+    #[arg(long, value_name = "SIZE", default_value = "8Gi")]
+    image_disk: ByteSize,
     /// Wall-clock time that a call may take
     #[arg(long, value_name = "TIME", default_value = "1h")]
     timeout: humantime::Duration,
@@ -110,8 +128,16 @@ pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failu
     let prefix = noted(&mut mistakes, prefix_of(&args));
     let memory = noted(&mut mistakes, args.memory.map_or_else(memory::to_give, Ok));
     let usual = noted(&mut mistakes, limits(args.timeout.into()));
-    let (Some(prefix), Some(memory), Some(usual)) = (prefix, memory, usual) else {
+    let extra = args.registry_ca.as_deref().map(authorities::read);
+    let extra = noted(&mut mistakes, extra.transpose());
+    let (Some(prefix), Some(memory), Some(usual), Some(extra)) = (prefix, memory, usual, extra)
+    else {
         return Err(Failure::Usage(mistakes));
+    };
+    let images = ImagesConfig {
+        insecure: args.insecure_registry,
+        authorities: extra.unwrap_or_default(),
+        disk: args.image_disk,
     };
     let state = paths::state(args.state)?;
     let host = HostConfig {
@@ -132,6 +158,7 @@ pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failu
         sandboxes: args.sandboxes,
         addresses: Some(prefix),
         token: None,
+        images: Some(images),
     };
     Ok(Config {
         listen: args.listen,

@@ -134,6 +134,7 @@ pub(super) fn check(args: ServeArgs, places: &PlacesArgs) -> Result<Config, Fail
         sandboxes,
         addresses,
         token,
+        images: None,
     };
     Ok(Config { listen, node })
 }

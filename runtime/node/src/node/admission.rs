@@ -11,7 +11,7 @@ use crate::record::{Record, Terms};
 use crate::sandbox;
 
 /// The images there are. Each holds all of the userland.
-pub(super) const IMAGES: [&str; 1] = ["mote.dev/base"];
+pub(crate) const IMAGES: [&str; 1] = ["mote.dev/base"];
 /// Most labels, and bytes of all of them, one sandbox may have: as much as
 /// Kubernetes lets an object's annotations have, divided among many.
 const MAX_LABELS: usize = 64;

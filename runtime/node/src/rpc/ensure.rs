@@ -11,7 +11,7 @@ use tonic::Status;
 use super::plan::{Plan, plan};
 use super::room::NoRoom;
 use super::wanted::{Wanted, parse_uid};
-use super::{Rpc, session};
+use super::{Rpc, image, session};
 use crate::audit::Action;
 use crate::node::{CreateError, SpecError};
 use crate::policy::Book;
@@ -86,13 +86,17 @@ impl Rpc {
 
     async fn make(&self, wanted: Wanted, caller: &Caller) -> Result<Arc<Sandbox>, Refused> {
         let node = &self.0.node;
-        let terms = node.terms(wanted.spec()).map_err(CreateError::from)?;
+        let mut terms = node.terms(wanted.spec()).map_err(CreateError::from)?;
+        // Held until the sandbox does.
+        let pulled = image::of(node, &wanted)?;
         let Wanted {
             id,
             object,
             suspended,
+            image,
             ..
         } = wanted;
+        terms.image = image;
         let memory = if suspended {
             0
         } else {
@@ -103,6 +107,7 @@ impl Rpc {
         let beginning = Beginning {
             object: Some(object),
             suspended,
+            pulled: pulled.as_ref().map(|image| image.digest),
         };
         let begun = node.make(terms, beginning, None, caller).await;
         let made = begun.map_err(Refused::from);

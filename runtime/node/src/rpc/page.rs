@@ -32,7 +32,7 @@ async fn metrics_page(State(rpc): State<Rpc>) -> Response {
 async fn readiness(State(rpc): State<Rpc>) -> (StatusCode, &'static str) {
     if rpc.0.draining.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "the node host goes down\n")
-    } else if rpc.0.node.compiled_images().is_empty() {
+    } else if !rpc.0.node.is_ready() {
         let text = "the programs of sandboxes are being compiled\n";
         (StatusCode::SERVICE_UNAVAILABLE, text)
     } else {

@@ -113,6 +113,7 @@ mod tests {
         let beginning = Beginning {
             object: Some(held.object.clone()),
             suspended,
+            pulled: None,
         };
         let record = Record::new(terms, beginning, None, Timestamp::UNIX_EPOCH);
         plan(&record, &held.object, &wanted(change)).map_err(|refused| refused.reason)

@@ -37,6 +37,7 @@ pub(super) fn open(state: &Path, change: impl FnOnce(&mut NodeConfig)) -> Rpc {
         sandboxes: 100,
         addresses: Some("127.79.0.0/28".parse().unwrap()),
         token: None,
+        images: None,
     };
     change(&mut config);
     let told = RpcConfig {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::ensure::Refused;
 use super::police;
+use crate::images::Credentials;
 use crate::record::{Object, Resources};
 
 /// Longest name of a namespace and of an object, as Kubernetes has them.
@@ -21,6 +22,8 @@ pub(super) struct Wanted {
     pub(super) object: Object,
     pub(super) suspended: bool,
     pub(super) image: String,
+    /// What the image's registry wants to see.
+    pub(super) credentials: Credentials,
     pub(super) env: BTreeMap<String, String>,
 }
 
@@ -39,7 +42,7 @@ impl Wanted {
             image,
             env,
             resources,
-            registry_credentials: _, // No image is pulled.
+            registry_credentials,
             policy,
             volumes,
             mounts,
@@ -78,6 +81,8 @@ impl Wanted {
         if image.is_empty() {
             return Err(invalid(format!("{uid} names no image; name one")));
         }
+        let credentials = Credentials::parse(&registry_credentials);
+        let credentials = credentials.map_err(|error| invalid(format!("{uid}: {error}")))?;
         if !policy.is_empty() {
             police::check_name(&policy).map_err(invalid)?;
         }
@@ -98,11 +103,12 @@ impl Wanted {
             object,
             suspended,
             image,
+            credentials,
             env: env.into_iter().collect(),
         })
     }
 
-    /// The sandbox to make for it.
+    /// The sandbox to make for it. Its image is looked at apart.
     pub(super) fn spec(&self) -> SandboxSpec {
         let asked = &self.object.asked;
         let ceilings = [("memory", asked.memory_bytes), ("disk", asked.disk_bytes)];
@@ -113,7 +119,6 @@ impl Wanted {
             .collect();
         SandboxSpec {
             id: Some(self.id.clone()),
-            image: Some(self.image.clone()),
             limits,
             env: self.env.clone(),
             ..SandboxSpec::default()
@@ -206,6 +211,10 @@ pub(super) mod tests {
             },
             SessionSpec {
                 image: String::new(),
+                ..spec()
+            },
+            SessionSpec {
+                registry_credentials: b"[]".to_vec(),
                 ..spec()
             },
             SessionSpec {

@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use mote_api::{Access, Clock, Grant, GrantError, Grants, GuestPath, Limits, Preopen, Random};
-use mote_host::{Disk, DiskUse, Session};
+use mote_host::{Disk, DiskUse, ProgramFile, Session};
 use mote_surface::{Files, StartError, Unavailable, Unlimited};
 
 use super::{SESSION_DEADLINE, Sandbox};
 use crate::feed::Change;
+use crate::images::Reference;
 use crate::life::Phase;
 use crate::tree;
 
@@ -127,6 +128,7 @@ impl Sandbox {
             ..record.limits
         };
         let opened = self.shared.host.session_on(grants, limits, &self.disk());
+        let opened = opened.map(|session| self.with_image(session, &record.image));
         opened.map_err(|error| {
             tracing::error!(sandbox = %self.id, error = %error, "failed to open a session");
             match error {
@@ -134,6 +136,18 @@ impl Sandbox {
                 error => StartError::Invalid(error.to_string()),
             }
         })
+    }
+
+    /// The same with the program of the image that was pulled for it.
+    fn with_image(&self, session: Session, name: &str) -> Session {
+        let (Some(image), Ok(reference)) = (&self.image, Reference::parse(name)) else {
+            return session;
+        };
+        let program = ProgramFile {
+            path: image.path.clone(),
+            digest: image.program,
+        };
+        session.with_program(reference.program(), program)
     }
 
     /// Closes its session; running calls keep theirs.

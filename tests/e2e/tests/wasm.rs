@@ -175,13 +175,14 @@ async fn what_wasm_cannot_honour_is_told_by_name_and_served_by_nobody() {
     let story = Story::begin("wasm").await;
     let mut wrong = served("wasm");
     wrong["spec"]["podTemplate"]["spec"]["hostNetwork"] = json!(true);
-    wrong["spec"]["podTemplate"]["spec"]["containers"][0]["command"] = json!(["sleep", "1"]);
+    wrong["spec"]["podTemplate"]["spec"]["containers"][0]["lifecycle"] =
+        json!({ "preStop": { "sleep": { "seconds": 1 } } });
     story.create::<Sandbox>(wrong).await;
     let told = story
         .until_ready_is("s", "False", "InvalidConfiguration")
         .await;
     let message = &condition(&told, "Ready").unwrap().message;
-    for field in ["hostNetwork", "containers[0].command"] {
+    for field in ["hostNetwork", "containers[0].lifecycle"] {
         assert!(message.contains(field), "{message}");
     }
     assert!(story.list::<Pod>("").await.is_empty());
@@ -206,7 +207,7 @@ async fn wasm_auto_takes_a_pod_for_what_wasm_cannot_honour_and_says_why() {
     assert_eq!(light.annotations()["mote.dev/tier"], "wasm");
     assert_eq!(heavy.annotations()["mote.dev/tier"], "pod");
     let reason = &heavy.annotations()["mote.dev/tier-reason"];
-    assert!(reason.contains("containers[0].command"), "{reason}");
+    assert!(reason.contains("containers[0].image"), "{reason}");
     assert!(heavy.finalizers().is_empty());
     let pods = story.list::<Pod>("").await;
     assert_eq!(

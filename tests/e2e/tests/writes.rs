@@ -28,7 +28,10 @@ async fn counted(story: &Story, tell: impl AsyncFn(&Story, &FaultyApi)) {
     let _alone = ALONE.lock().await;
     let only = Only::take(&story.client).await;
     let api = FaultyApi::start(story.client.clone()).await;
-    let controller = ControllerProcess::start(&api.kubeconfig(), &["--wasm"]);
+    let controller = ControllerProcess::start(
+        &api.kubeconfig(),
+        &["--wasm", "--leader-election-namespace=agent-sandbox-system"],
+    );
     let told = AssertUnwindSafe(tell(story, &api)).catch_unwind().await;
     drop(controller);
     only.give_back().await;

@@ -113,7 +113,7 @@ async fn prepare(
 ) -> Result<Prepared, StartError> {
     let limits = limits(&leave.limits, command)?;
     let wait = limits.deadline.min(GATE_WAIT);
-    let invocation = invocation(command, limits)?;
+    let invocation = invocation(command, &leave.folder, limits)?;
     let place = place(sandbox, wait).await?;
     let hold = hold(sandbox, command, wait).await?;
     let session = match &hold {
@@ -176,13 +176,20 @@ fn limits(held: &Limits, command: &Command) -> Result<Limits, StartError> {
         .map_err(StartError::Invalid)
 }
 
-fn invocation(command: &Command, limits: Limits) -> Result<Invocation, StartError> {
+fn invocation(
+    command: &Command,
+    begin: &GuestPath,
+    limits: Limits,
+) -> Result<Invocation, StartError> {
     let below = command.cwd.to_str().ok_or_else(|| {
         StartError::Invalid("the working directory's name is no UTF-8".to_owned())
     })?;
-    let cwd = GuestPath::workspace()
-        .join(below)
-        .map_err(|error| StartError::Invalid(error.to_string()))?;
+    // Whoever names none begins where the sandbox's programs do.
+    let cwd = match below {
+        "" => Ok(begin.clone()),
+        below => GuestPath::workspace().join(below),
+    };
+    let cwd = cwd.map_err(|error| StartError::Invalid(error.to_string()))?;
     Ok(Invocation {
         argv: command.argv.clone(),
         env: command.env.clone(),

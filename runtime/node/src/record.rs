@@ -7,8 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use mote_api::{Digest, Grant, Limits, SandboxId};
 use serde::{Deserialize, Serialize};
 
+use crate::outfit::{Outfit, PLAIN};
+
 /// The form of records. A record of a later form is refused, not guessed at.
-/// The first knew no objects, the second no policies.
+/// The first knew no objects, the second no policies
+/// and no volumes.
 const FORM: u32 = 3;
 
 /// A sandbox as it was asked for, and where its life has led it.
@@ -34,6 +37,9 @@ pub(crate) struct Record {
     /// Whose session it is, if it is one.
     #[serde(default)]
     pub(crate) object: Option<Object>,
+    /// What it has besides; most have nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outfit: Option<Box<Outfit>>,
 }
 
 /// The Kubernetes object whose session a sandbox is; its UID is the sandbox's
@@ -57,6 +63,8 @@ pub(crate) struct Object {
 pub(crate) struct Latest {
     pub(crate) generation: i64,
     pub(crate) policy: String,
+    /// What volumes hold now that was sent.
+    pub(crate) renewed: Vec<(String, Digest)>,
 }
 
 /// Ceilings as an object has them; 0 leaves one to the node.
@@ -100,6 +108,8 @@ pub(crate) struct Beginning {
     pub(crate) suspended: bool,
     /// What its image is, if it was pulled.
     pub(crate) pulled: Option<Digest>,
+    /// What it has besides.
+    pub(crate) outfit: Outfit,
 }
 
 impl Record {
@@ -139,6 +149,29 @@ impl Record {
             address,
             suspended: beginning.suspended,
             object: beginning.object,
+            outfit: (beginning.outfit != PLAIN).then(|| beginning.outfit.into()),
+        }
+    }
+
+    /// What it has besides its image and its environment.
+    pub(crate) fn outfit(&self) -> &Outfit {
+        self.outfit.as_deref().unwrap_or(&PLAIN)
+    }
+
+    /// Goes on to the latest of its object.
+    pub(crate) fn follow(&mut self, latest: Latest) {
+        let Latest {
+            generation,
+            policy,
+            renewed,
+        } = latest;
+        if let Some(object) = &mut self.object {
+            (object.generation, object.policy) = (generation, policy);
+        }
+        for (name, digest) in renewed {
+            if let Some(outfit) = &mut self.outfit {
+                outfit.note(&name, digest);
+            }
         }
     }
 
@@ -202,6 +235,10 @@ mod tests {
             }),
             suspended: true,
             pulled: Some(Digest::from_bytes([7; 32])),
+            outfit: Outfit {
+                working_dir: Some("/workspace/app".parse().unwrap()),
+                ..Outfit::default()
+            },
         };
         let record = Record::new(terms("a"), beginning, None, Timestamp::UNIX_EPOCH);
         let back = Record::parse(&record.to_bytes().unwrap()).unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mote_api::{
-    Activity, Grants, Limits, Sandbox as Told, SandboxEventKind, SandboxId, SandboxState,
+    Activity, Grants, GuestPath, Limits, Sandbox as Told, SandboxEventKind, SandboxId, SandboxState,
 };
 use mote_host::{Disk, Host, Session};
 use mote_surface::{State, Unavailable};
@@ -26,6 +26,7 @@ use crate::life::{Phase, Refusal, Request};
 use crate::metrics::Snapshot;
 use crate::node::{SpecError, interrupted};
 use crate::observe::Observer;
+use crate::outfit::Sent;
 use crate::record::{Latest, Record};
 use crate::store::{Home, Store, StoreError};
 
@@ -109,6 +110,8 @@ pub(crate) struct Leave {
     pub(crate) limits: Limits,
     /// What it holds.
     pub(crate) grants: Arc<Grants>,
+    /// Where its programs begin.
+    pub(crate) folder: GuestPath,
     /// Completes when the sandbox is suspended or deleted.
     pub(crate) ending: CancellationToken,
 }
@@ -235,6 +238,7 @@ impl Sandbox {
         Ok(Leave {
             limits: life.record.limits.clone(),
             grants: self.grants(&life.record)?,
+            folder: life.record.outfit().folder(),
             ending: life.ending.clone(),
         })
     }
@@ -244,8 +248,8 @@ impl Sandbox {
         if let Some(grants) = self.grants.get() {
             return Ok(Arc::clone(grants));
         }
-        let (workspace, tmp) = (self.home.workspace(), self.home.tmp());
-        let grants = grants(&record.grants, &record.env, &workspace, &tmp).map_err(|error| {
+        let grants = self.granted(record, &self.home.workspace());
+        let grants = grants.map_err(|error| {
             // It was checked when the record was made.
             Unavailable::NotNow(format!("sandbox {} cannot be opened: {error}", self.id))
         })?;
@@ -285,10 +289,12 @@ impl Sandbox {
         self.turn(Request::Resume, SandboxEventKind::Resumed, None)
     }
 
-    /// Is, or is not, suspended, and what else its object has it be.
+    /// Is, or is not, suspended, and what else its object has it be; with the
+    /// files that were `sent` for its volumes. One at a time.
     pub(crate) async fn follow(
         self: &Arc<Self>,
         latest: Latest,
+        sent: Sent,
         suspended: bool,
     ) -> Result<(), LifeError> {
         let (request, kind) = if suspended {
@@ -297,11 +303,19 @@ impl Sandbox {
             (Request::Resume, SandboxEventKind::Resumed)
         };
         let this = Arc::clone(self);
-        let turn = move || this.turn(request, kind, Some(latest));
+        let renewed = !sent.is_empty();
+        let turn = move || {
+            this.would(request)?;
+            this.home.publish(&sent)?;
+            this.turn(request, kind, Some(latest))
+        };
         let turned = tokio::task::spawn_blocking(turn).await;
         turned.map_err(|_| interrupted())??;
         if suspended {
             self.end().await;
+        } else if renewed {
+            // A folder of a volume that is mounted is another now.
+            self.close().await;
         }
         Ok(())
     }
@@ -339,9 +353,8 @@ impl Sandbox {
         let phase = self.after(before, request)?;
         let mut record = life.record.clone();
         record.suspended = phase == Phase::Suspended;
-        if let (Some(object), Some(latest)) = (&mut record.object, latest) {
-            let Latest { generation, policy } = latest;
-            (object.generation, object.policy) = (generation, policy);
+        if let Some(latest) = latest {
+            record.follow(latest);
         }
         let changed = record != life.record && phase != Phase::Gone;
         if changed {

@@ -6,6 +6,8 @@
 //! STATE/sandboxes/ID.LIFE/sandbox.json   the record, replaced as a whole
 //!                        /workspace      the sandbox's own files
 //!                        /tmp            its scratch space
+//!                        /volumes        what is mounted beside them
+//!                        /files          the same, as it was sent
 //!                        /calls.jsonl    its log
 //! STATE/limbo/                   what is being made or deleted; emptied at start
 //! ```
@@ -25,8 +27,10 @@ use mote_api::SandboxId;
 use rand::RngExt;
 use rustix::fs::{FlockOperation, RenameFlags};
 
+use crate::outfit::Sent;
 use crate::record::{Record, RecordError};
 use crate::tree;
+use crate::volumes::Volumes;
 
 /// Only the node's own user reads what agents keep.
 const FOLDER_MODE: u32 = 0o700;
@@ -95,6 +99,17 @@ impl Home {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.0.join("calls.jsonl")
+    }
+
+    /// Its volumes.
+    pub(crate) fn volumes(&self) -> Volumes<'_> {
+        Volumes(&self.0)
+    }
+
+    /// Puts files in the place of those that were sent before for volumes.
+    pub(crate) fn publish(&self, sent: &Sent) -> Result<(), StoreError> {
+        let published = self.volumes().publish(sent);
+        published.map_err(failed("write the volumes in", &self.0))
     }
 
     /// Replaces the record: after a crash there is the old or the new one.
@@ -173,13 +188,22 @@ impl Store {
         Ok((good, bad))
     }
 
-    /// Makes the folder of a new sandbox; with `from`, with the same files.
-    pub(crate) fn create(&self, record: &Record, from: Option<&Home>) -> Result<Home, StoreError> {
+    /// Makes the folder of a new sandbox; with `from`, with the same files, and
+    /// with what was `sent` for its volumes.
+    pub(crate) fn create(
+        &self,
+        record: &Record,
+        from: Option<&Home>,
+        sent: &Sent,
+    ) -> Result<Home, StoreError> {
         let draft = Draft {
             path: self.limbo(&record.id),
         };
         make_folder(&draft.path, false).map_err(failed("create", &draft.path))?;
-        self.fill(&Home(draft.path.as_path().into()), record, from)?;
+        let home = Home(draft.path.as_path().into());
+        let made = home.volumes().make(record.outfit(), sent);
+        made.map_err(failed("make the volumes in", &draft.path))?;
+        self.fill(&home, record, from)?;
         let life = format!("{}.{:016x}", record.id, rand::rng().random::<u64>());
         let home = self.root.join("sandboxes").join(life);
         fs::rename(&draft.path, &home).map_err(failed("create", &home))?;
@@ -327,7 +351,7 @@ mod tests {
     fn sandboxes_are_there_after_a_restart() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(state.path()).unwrap();
-        let home = store.create(&record("a"), None).unwrap();
+        let home = store.create(&record("a"), None, &Sent::new()).unwrap();
         fs::write(home.workspace().join("f"), "x").unwrap();
         assert!(matches!(
             Store::open(state.path()),
@@ -347,8 +371,8 @@ mod tests {
     fn one_broken_record_does_not_stop_the_others() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(state.path()).unwrap();
-        store.create(&record("a"), None).unwrap();
-        let b = store.create(&record("b"), None).unwrap();
+        store.create(&record("a"), None, &Sent::new()).unwrap();
+        let b = store.create(&record("b"), None, &Sent::new()).unwrap();
         fs::write(b.0.join(RECORD), "{").unwrap();
         let (good, bad) = store.load().unwrap();
         assert_eq!((good.len(), bad.len()), (1, 1));
@@ -367,10 +391,10 @@ mod tests {
     fn what_was_deleted_is_not_found_in_another_of_the_same_name() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(state.path()).unwrap();
-        let old = store.create(&record("a"), None).unwrap();
+        let old = store.create(&record("a"), None, &Sent::new()).unwrap();
         let draft = store.draft(&"a".parse().unwrap(), &old).unwrap();
         drop(store.remove(&"a".parse().unwrap(), &old).unwrap());
-        let new = store.create(&record("a"), None).unwrap();
+        let new = store.create(&record("a"), None, &Sent::new()).unwrap();
         fs::write(draft.path().join("secret"), "").unwrap();
         assert!(draft.exchange(&old).is_err() && old.keep(&record("a")).is_err());
         assert!(!new.workspace().join("secret").exists());
@@ -380,7 +404,7 @@ mod tests {
     fn a_dropped_draft_leaves_the_workspace_and_an_exchanged_one_replaces_it() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(state.path()).unwrap();
-        let home = store.create(&record("a"), None).unwrap();
+        let home = store.create(&record("a"), None, &Sent::new()).unwrap();
         let file = home.workspace().join("f");
         fs::write(&file, "old").unwrap();
         let id = "a".parse().unwrap();

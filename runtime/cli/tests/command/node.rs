@@ -4,6 +4,7 @@ mod authority;
 mod harness;
 mod policies;
 mod secrets;
+mod volumes;
 mod watches;
 
 use mote_rpc::v1::ensure_result::Result as Answer;
@@ -121,7 +122,7 @@ async fn each_of_a_batch_has_its_own_answer() {
     let expected = [
         (uid(1), Reason::Stale),
         (uid(1), Reason::Immutable),
-        (uid(2), Reason::ImageUnknown),
+        (uid(2), Reason::ImagePending),
         (uid(3), Reason::Invalid),
         (uid(4), Reason::Invalid),
     ];

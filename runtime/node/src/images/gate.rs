@@ -57,7 +57,7 @@ pub(crate) struct Gate {
     plain: BTreeSet<Authority>,
     /// Whether any address may be reached, as in tests.
     #[cfg(test)]
-    pub(crate) anywhere: bool,
+    anywhere: bool,
 }
 
 /// It may not be asked for; why, and what to do.
@@ -69,6 +69,16 @@ impl Gate {
     pub(crate) fn new(plain: impl IntoIterator<Item = Authority>) -> Self {
         Self {
             plain: plain.into_iter().collect(),
+            #[cfg(test)]
+            anywhere: false,
+        }
+    }
+
+    /// One that lets reach any address.
+    #[cfg(test)]
+    pub(crate) fn anywhere() -> Self {
+        Self {
+            anywhere: true,
             ..Self::default()
         }
     }

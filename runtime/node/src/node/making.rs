@@ -13,6 +13,7 @@ use crate::audit::Action;
 use crate::backend::writing;
 use crate::feed::Change;
 use crate::life::Request;
+use crate::outfit::Sent;
 use crate::record::{Beginning, Record, Terms};
 use crate::sandbox::{LifeError, Sandbox};
 use crate::store::{Home, StoreError};
@@ -59,7 +60,9 @@ impl Node {
         let (node, caller) = (self.clone(), caller.clone());
         let make = async move {
             let terms = node.terms(spec)?;
-            node.make(terms, Beginning::default(), None, &caller).await
+            let beginning = Beginning::default();
+            node.make(terms, beginning, &Sent::new(), None, &caller)
+                .await
         };
         tokio::spawn(make).await.map_err(|_| interrupted())?
     }
@@ -84,7 +87,8 @@ impl Node {
         let (node, from, caller) = (self.clone(), Arc::clone(from), caller.clone());
         let make = async move {
             let terms = node.terms(spec)?;
-            let made = node.make(terms, Beginning::default(), Some(&from), &caller);
+            let (beginning, sent) = (Beginning::default(), Sent::new());
+            let made = node.make(terms, beginning, &sent, Some(&from), &caller);
             let made = made.await;
             drop(gate);
             made
@@ -100,8 +104,9 @@ impl Node {
         self.0.admission.check(spec)
     }
 
-    /// Makes a sandbox on these terms. Unlike [`Node::create`], it is given up
-    /// half way if whoever asked has gone.
+    /// Makes a sandbox on these terms, with the files that were sent for its
+    /// volumes. Unlike [`Node::create`], it is given up half way if whoever
+    /// asked has gone.
     ///
     /// # Errors
     /// There is one, there is no room, or the disk fails.
@@ -109,13 +114,14 @@ impl Node {
         &self,
         terms: Terms,
         beginning: Beginning,
+        sent: &Sent,
         from: Option<&Arc<Sandbox>>,
         caller: &Caller,
     ) -> Result<Told, CreateError> {
         let id = terms.id.clone();
         let reserved = self.reserve(&id)?;
         let record = Record::new(terms, beginning, reserved.address, Timestamp::now());
-        let told = self.place(record, from, reserved).await?;
+        let told = self.place(record, from, sent, reserved).await?;
         let action = if from.is_some() {
             Action::Fork
         } else {
@@ -157,14 +163,14 @@ impl Node {
         &self,
         record: Record,
         from: Option<&Arc<Sandbox>>,
+        sent: &Sent,
         reserved: Reserved,
     ) -> Result<Told, CreateError> {
         let shared = Arc::clone(&self.0.shared);
         let source: Option<Home> = from.map(|from| from.home.clone());
-        let kept = record.clone();
-        let created =
-            tokio::task::spawn_blocking(move || shared.store.create(&kept, source.as_ref()));
-        let home = created
+        let (kept, sent) = (record.clone(), sent.clone());
+        let create = move || shared.store.create(&kept, source.as_ref(), &sent);
+        let home = tokio::task::spawn_blocking(create)
             .await
             .map_err(|_| interrupted())?
             .map_err(|error| match error {

@@ -94,6 +94,8 @@ impl Rpc {
             object,
             suspended,
             image,
+            outfit,
+            sent,
             ..
         } = wanted;
         terms.image = image;
@@ -108,8 +110,9 @@ impl Rpc {
             object: Some(object),
             suspended,
             pulled: pulled.as_ref().map(|image| image.digest),
+            outfit,
         };
-        let begun = node.make(terms, beginning, None, caller).await;
+        let begun = node.make(terms, beginning, &sent, None, caller).await;
         let made = begun.map_err(Refused::from);
         let found = made.and_then(|_| node.find(&id).ok_or_else(interrupted));
         found.inspect_err(|_| self.settle(|room| room.take_away(&id)))
@@ -141,11 +144,15 @@ impl Rpc {
                 Some(Action::Resume)
             }
         };
+        let renewed = record.outfit().renewed(&wanted.outfit);
+        let mut sent = wanted.sent;
+        sent.retain(|name, _| renewed.iter().any(|(renewed, _)| renewed == name));
         let latest = Latest {
             generation: wanted.object.generation,
             policy: wanted.object.policy,
+            renewed,
         };
-        let followed = sandbox.follow(latest, wanted.suspended).await;
+        let followed = sandbox.follow(latest, sent, wanted.suspended).await;
         let kept = session::reserved(sandbox);
         self.settle(|room| room.put(id, tenant(), kept));
         followed?;

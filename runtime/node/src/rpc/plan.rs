@@ -11,7 +11,8 @@ use crate::record::{Object, Record};
 pub(super) enum Plan {
     /// Nothing.
     Keep,
-    /// It is told the generation and its policy, and goes on as it is.
+    /// It is told the generation, its policy and the files of its volumes, and
+    /// goes on as it is.
     Follow,
     /// It is suspended.
     Suspend,
@@ -43,12 +44,14 @@ pub(super) fn plan(record: &Record, held: &Object, wanted: &Wanted) -> Result<Pl
         (false, true) => Plan::Suspend,
         (true, false) => {
             immutable(uid, &made_of(record, held, wanted))?;
+            immutable(uid, &record.outfit().compared(&wanted.outfit))?;
             Plan::Resume
         }
         // What it is made of is for the next time, as a pod's template is.
         _ if wanted.object.generation > held.generation => Plan::Follow,
-        // Who may call it is no part of what it is made of.
+        // Neither is part of what it is made of.
         _ if wanted.object.policy != held.policy => Plan::Follow,
+        _ if !record.outfit().renewed(&wanted.outfit).is_empty() => Plan::Follow,
         _ => Plan::Keep,
     })
 }
@@ -87,15 +90,29 @@ mod tests {
     use crate::record::{Beginning, Terms};
     use jiff::Timestamp;
     use mote_api::Limits;
-    use mote_rpc::v1::SessionSpec;
+    use mote_rpc::v1::volume::Source;
+    use mote_rpc::v1::{File, Files, SessionSpec, Volume};
 
     fn wanted(change: impl FnOnce(&mut SessionSpec)) -> Wanted {
         let mut spec = SessionSpec {
             generation: 5,
+            volumes: vec![files("v", "1")],
             ..spec()
         };
         change(&mut spec);
         Wanted::parse(spec).unwrap()
+    }
+
+    fn files(name: &str, text: &str) -> Volume {
+        let file = File {
+            path: "f".to_owned(),
+            content: text.into(),
+            mode: 0o600,
+        };
+        Volume {
+            name: name.to_owned(),
+            source: Some(Source::Files(Files { files: vec![file] })),
+        }
     }
 
     fn planned(suspended: bool, change: impl FnOnce(&mut SessionSpec)) -> Result<Plan, Reason> {
@@ -114,6 +131,7 @@ mod tests {
             object: Some(held.object.clone()),
             suspended,
             pulled: None,
+            outfit: held.outfit,
         };
         let record = Record::new(terms, beginning, None, Timestamp::UNIX_EPOCH);
         plan(&record, &held.object, &wanted(change)).map_err(|refused| refused.reason)
@@ -152,10 +170,13 @@ mod tests {
         assert_eq!(both, Err(Reason::Stale));
     }
 
-    fn changes() -> [fn(&mut SessionSpec); 3] {
+    fn changes() -> [fn(&mut SessionSpec); 6] {
         [
             |spec| spec.image = "other".to_owned(),
             |spec| spec.env.clear(),
+            |spec| spec.volumes.clear(),
+            |spec| spec.volumes.push(files("w", "1")),
+            |spec| spec.working_dir = "/workspace/app".to_owned(),
             |spec| {
                 spec.resources = Some(mote_rpc::v1::Resources {
                     cpu_millis: 1,
@@ -176,6 +197,22 @@ mod tests {
                 assert_eq!(planned, Ok(Plan::Follow));
             }
         }
+    }
+
+    #[test]
+    fn the_files_of_a_volume_may_change_at_any_time() {
+        for suspended in [false, true] {
+            let planned = |text: &'static str| {
+                planned(suspended, |spec| {
+                    spec.suspended = suspended;
+                    spec.volumes = vec![files("v", text)];
+                })
+            };
+            assert_eq!(planned("1"), Ok(Plan::Keep));
+            assert_eq!(planned("2"), Ok(Plan::Follow));
+        }
+        let resumed = planned(true, |spec| spec.volumes = vec![files("v", "2")]);
+        assert_eq!(resumed, Ok(Plan::Resume));
     }
 
     #[test]

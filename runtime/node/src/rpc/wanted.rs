@@ -1,5 +1,7 @@
 //! A session as it is asked for, once it makes sense.
 
+mod outfit;
+
 use std::collections::BTreeMap;
 
 use mote_api::{ByteSize, SandboxId, SandboxSpec};
@@ -9,6 +11,7 @@ use serde_json::{Map, Value};
 use super::ensure::Refused;
 use super::police;
 use crate::images::Credentials;
+use crate::outfit::{Outfit, Sent};
 use crate::record::{Object, Resources};
 
 /// Longest name of a namespace and of an object, as Kubernetes has them.
@@ -25,6 +28,9 @@ pub(super) struct Wanted {
     /// What the image's registry wants to see.
     pub(super) credentials: Credentials,
     pub(super) env: BTreeMap<String, String>,
+    pub(super) outfit: Outfit,
+    /// The files of its volumes.
+    pub(super) sent: Sent,
 }
 
 impl Wanted {
@@ -52,8 +58,6 @@ impl Wanted {
         } = spec;
         let id = parse_uid(&uid)?;
         for (what, asked) in [
-            ("volumes", !volumes.is_empty() || !mounts.is_empty()),
-            ("working directory", !working_dir.is_empty()),
             ("command", command.is_some()),
             ("deadline", active_deadline_seconds > 0),
         ] {
@@ -86,6 +90,8 @@ impl Wanted {
         if !policy.is_empty() {
             police::check_name(&policy).map_err(invalid)?;
         }
+        let (outfit, sent) = outfit::parse(volumes, mounts, &working_dir)
+            .map_err(|error| invalid(format!("{uid}: {error}")))?;
         let resources = resources.unwrap_or_default();
         let object = Object {
             namespace,
@@ -105,6 +111,8 @@ impl Wanted {
             image,
             credentials,
             env: env.into_iter().collect(),
+            outfit,
+            sent,
         })
     }
 
@@ -219,6 +227,10 @@ pub(super) mod tests {
             },
             SessionSpec {
                 policy: "a b".to_owned(),
+                ..spec()
+            },
+            SessionSpec {
+                working_dir: "/etc".to_owned(),
                 ..spec()
             },
             named(""),

@@ -15,6 +15,7 @@ use super::{SESSION_DEADLINE, Sandbox};
 use crate::feed::Change;
 use crate::images::Reference;
 use crate::life::Phase;
+use crate::record::Record;
 use crate::tree;
 
 impl Sandbox {
@@ -53,7 +54,7 @@ impl Sandbox {
     pub(crate) fn has_files(&self) -> bool {
         let counted = self.counted();
         let looked = || {
-            let folders = [self.home.workspace(), self.home.tmp()];
+            let folders = self.folders();
             // One that cannot be read may hold something.
             let holds = |folder: &PathBuf| !tree::is_empty(folder).unwrap_or(false);
             folders.iter().any(holds)
@@ -83,6 +84,18 @@ impl Sandbox {
         self.disk().set(self.count());
     }
 
+    /// The folders in which its programs write.
+    fn folders(&self) -> Vec<PathBuf> {
+        let home = &self.home;
+        let own = |record: &Record| -> Vec<_> {
+            let names = record.outfit().own();
+            names.map(|name| home.volumes().own(name)).collect()
+        };
+        let mut folders = self.look(own).unwrap_or_default();
+        folders.extend([home.workspace(), home.tmp()]);
+        folders
+    }
+
     /// Takes away what a host that was killed left of uploads.
     fn sweep(&self) {
         let workspace = self.home.workspace();
@@ -105,8 +118,7 @@ impl Sandbox {
             bytes: u64::MAX,
             entries: u64::MAX,
         };
-        let folders = [self.home.workspace(), self.home.tmp()];
-        folders.iter().fold(DiskUse::default(), |sum, folder| {
+        self.folders().iter().fold(DiskUse::default(), |sum, folder| {
             let held = tree::count(folder).unwrap_or_else(|error| {
                 tracing::warn!(sandbox = %self.id, %error, "failed to count files; the sandbox counts as full");
                 full
@@ -121,13 +133,18 @@ impl Sandbox {
     /// A session over `workspace` in the place of its own.
     pub(crate) fn open_at(&self, workspace: &Path) -> Result<Session, StartError> {
         let record = self.record();
-        let grants = grants(&record.grants, &record.env, workspace, &self.home.tmp())
-            .map_err(|error| StartError::Invalid(error.to_string()))?;
+        let disk = self.disk();
+        let book = || disk.grow(0, 1).is_ok();
+        self.home
+            .volumes()
+            .prepare(record.outfit(), workspace, &book);
+        let grants = self.granted(&record, workspace);
+        let grants = grants.map_err(StartError::Invalid)?;
         let limits = Limits {
             deadline: SESSION_DEADLINE,
             ..record.limits
         };
-        let opened = self.shared.host.session_on(grants, limits, &self.disk());
+        let opened = self.shared.host.session_on(grants, limits, &disk);
         let opened = opened.map(|session| self.with_image(session, &record.image));
         opened.map_err(|error| {
             tracing::error!(sandbox = %self.id, error = %error, "failed to open a session");
@@ -148,6 +165,14 @@ impl Sandbox {
             digest: image.program,
         };
         session.with_program(reference.program(), program)
+    }
+
+    /// What `record` grants, over `workspace` in the place of its own.
+    pub(super) fn granted(&self, record: &Record, workspace: &Path) -> Result<Grants, String> {
+        let mounted = self.home.volumes().grants(record.outfit());
+        let mut granted = mounted.map_err(|error| format!("a volume of it: {error}"))?;
+        granted.extend(record.grants.iter().cloned());
+        grants(&granted, &record.env, workspace, &self.home.tmp()).map_err(|error| error.to_string())
     }
 
     /// Closes its session; running calls keep theirs.

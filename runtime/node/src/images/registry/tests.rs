@@ -304,21 +304,21 @@ async fn a_name_that_leads_to_the_node_itself_is_not_asked() {
 
 #[tokio::test]
 async fn by_tls_a_registry_is_who_an_authority_says() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let issuer_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let cert = params.self_signed(&key).unwrap();
+    let issuer_cert = params.self_signed(&issuer_key).unwrap();
+    let issuer = rcgen::Issuer::new(params, issuer_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let cert = params.signed_by(&key, &issuer).unwrap();
     let authority = tls(cert.der().clone(), &key).await;
     let ask = async |roots: Authorities, name: &str| {
-        let gate = Gate {
-            anywhere: true,
-            ..Gate::default()
-        };
-        let all = Registries::new(gate, roots.store()).unwrap();
+        let all = Registries::new(Gate::anywhere(), roots.store()).unwrap();
         let image = image(&authority.replace("127.0.0.1", name));
         all.of(&image, None).manifest(None).await
     };
-    let own = Authorities::and(cert.pem().as_bytes()).unwrap();
+    let own = Authorities::and(issuer_cert.pem().as_bytes()).unwrap();
     let (bytes, _) = ask(own.clone(), "localhost").await.unwrap();
     assert_eq!(&bytes[..], b"tls");
     for (roots, name) in [(Authorities::default(), "localhost"), (own, "127.0.0.1")] {

@@ -185,10 +185,6 @@ fn spec(subject: &Subject<'_>, wanted: &Wanted, policy: String) -> SessionSpec {
             disk_bytes: wanted.disk_bytes,
         }),
         policy,
-        mounts: wanted.mounts.clone(),
-        working_dir: wanted.working_dir.clone(),
-        command: wanted.command.clone(),
-        active_deadline_seconds: wanted.active_deadline_seconds,
         ..SessionSpec::default()
     }
 }

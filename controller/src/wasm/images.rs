@@ -43,12 +43,6 @@ pub enum Origin {
 }
 
 impl Programs {
-    /// The name of the command that a pulled image is.
-    pub fn name(&self) -> &str {
-        let repository = repository(&self.image);
-        repository.rsplit('/').next().unwrap_or_default()
-    }
-
     /// Whether a node has to pull it.
     pub fn is_pulled(&self) -> bool {
         built_in(&self.image).is_none()

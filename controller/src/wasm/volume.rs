@@ -25,8 +25,8 @@ pub struct Volume {
 /// What is in a volume.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// What the session writes, at most so many bytes; 0 for as many as it may.
-    Empty(u64),
+    /// What the session writes.
+    Empty,
     /// What objects say.
     Files(Vec<Portion>),
 }
@@ -82,7 +82,7 @@ impl Volume {
     /// The ConfigMaps and Secrets that it needs.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
         let portions = match &self.content {
-            Content::Empty(_) => &[][..],
+            Content::Empty => &[][..],
             Content::Files(portions) => portions,
         };
         portions.iter().filter_map(|portion| match portion {
@@ -93,9 +93,7 @@ impl Volume {
 
     fn resolve(&self, object: &ObjectMeta, sources: &Sources) -> Result<v1::Volume, Missing> {
         let source = match &self.content {
-            Content::Empty(size_bytes) => Told::EmptyDir(EmptyDir {
-                size_bytes: *size_bytes,
-            }),
+            Content::Empty => Told::EmptyDir(EmptyDir::default()),
             Content::Files(portions) => {
                 // Of two at one path the later counts, as in a projected volume.
                 let mut files = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! What other objects say of a session: ConfigMaps and Secrets.
+//! What a session is made of beside its image, some of which other objects
+//! say: ConfigMaps and Secrets.
 
 use mote_rpc::v1::SessionSpec;
 
@@ -26,6 +27,8 @@ impl Hands<'_> {
         Ok(SessionSpec {
             env: wanted.env.resolve(object, &sources)?.into_iter().collect(),
             volumes: resolve(&wanted.volumes, object, &sources)?,
+            mounts: wanted.mounts.clone(),
+            working_dir: wanted.working_dir.clone(),
             registry_credentials: registry_credentials(&wanted.pull_secrets, &sources),
             ..spec
         })

@@ -4,7 +4,6 @@ use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, SecurityContext,
     Volume as PodVolume,
 };
-use mote_rpc::v1::Command;
 
 use super::{PORTS, Reader, Wanted, empty};
 use crate::wasm::env::{Env, EnvFrom, EnvValue, Variable};
@@ -25,7 +24,7 @@ impl Reader<'_> {
             name: _,
             ports,
             readiness_probe: _, // As above.
-            resize_policy: _,   // Means nothing: the next call has the new size.
+            resize_policy: _,   // Means nothing: there is no process to restart.
             resources,
             restart_policy,
             restart_policy_rules,
@@ -33,14 +32,18 @@ impl Reader<'_> {
             startup_probe: _,              // As above.
             stdin: _,                      // Means nothing: calls bring their own.
             stdin_once: _,                 // As above.
-            termination_message_path: _,   // Means nothing: there is no such file.
+            termination_message_path: _,   // Means nothing: nothing ends.
             termination_message_policy: _, // As above.
             tty: _,                        // As above.
             volume_devices,
             volume_mounts,
             working_dir,
         } = container;
+        const ENTRY: &str =
+            "is not started by wasm sessions: they serve calls by themselves; leave it out";
         let at = |field: &str| format!("containers[0].{field}");
+        self.none(at("command"), empty(command), ENTRY);
+        self.none(at("args"), empty(args), ENTRY);
         self.none(
             at("lifecycle"),
             lifecycle
@@ -63,8 +66,6 @@ impl Reader<'_> {
             .iter()
             .for_each(|context| self.security(context));
         let programs = self.image(image.as_deref().unwrap_or_default());
-        let command = command.as_deref().unwrap_or_default();
-        let args = args.as_deref().unwrap_or_default();
         let volumes = self.volumes(pod_volumes);
         let mounts = volume_mounts.as_deref().unwrap_or_default();
         let mut wanted = Wanted {
@@ -83,7 +84,6 @@ impl Reader<'_> {
             mounts: self.mounts(mounts, pod_volumes, &volumes),
             volumes,
             working_dir: self.working_dir(working_dir.as_deref()),
-            command: self.command(command, args, &programs),
             image: programs.image,
             ..Wanted::default()
         };
@@ -101,41 +101,6 @@ impl Reader<'_> {
             self.object("containers[0].image", why);
         }
         programs
-    }
-
-    /// What runs from the beginning on. Arguments alone are those of the
-    /// image's component. Programs that stand for an image of pods do not have
-    /// that image's own.
-    fn command(
-        &mut self,
-        command: &[String],
-        args: &[String],
-        programs: &Programs,
-    ) -> Option<Command> {
-        let own = match (command, args, programs.origin) {
-            ([], [], _) => return None,
-            (_, _, Origin::Mapped) => {
-                self.object(
-                    "containers[0].command",
-                    "is of an image that wasm programs stand for, which serve calls by themselves; leave it out",
-                );
-                None
-            }
-            ([], _, Origin::BuiltIn) => {
-                self.object(
-                    "containers[0].args",
-                    "are of no command, and a built-in image has none of its own; name one",
-                );
-                None
-            }
-            ([], _, Origin::Pulled | Origin::Unknown) => Some(programs.name().to_owned()),
-            _ => None,
-        };
-        let argv = own.iter().chain(command).chain(args);
-        Some(Command {
-            argv: argv.cloned().collect(),
-            ..Command::default()
-        })
     }
 
     fn working_dir(&mut self, folder: Option<&str>) -> String {

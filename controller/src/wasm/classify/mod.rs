@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Toleration;
-use mote_rpc::v1::{Command, Mount};
+use mote_rpc::v1::Mount;
 
 use super::Class;
 use super::env::Env;
@@ -39,10 +39,6 @@ pub struct Wanted {
     pub mounts: Vec<Mount>,
     /// The folder in which its programs begin; empty for its workspace.
     pub working_dir: String,
-    /// What runs from its beginning on, if anything does.
-    pub command: Option<Command>,
-    /// Seconds after which it fails; 0 for never.
-    pub active_deadline_seconds: u64,
     /// Memory of a call in bytes; 0 leaves it to the node.
     pub memory_bytes: u64,
     /// Share of processors in thousandths of one; 0 leaves it to the node.

@@ -1,7 +1,6 @@
 //! A pod's own fields.
 
 use k8s_openapi::api::core::v1::{PodSecurityContext, PodSpec};
-use mote_rpc::v1::command::Restart;
 
 use super::resources::says_nothing;
 use super::{Needs, Reader, Wanted, empty};
@@ -38,9 +37,9 @@ impl Reader<'_> {
             readiness_gates,
             resource_claims,
             resources,
-            restart_policy,
+            restart_policy: _, // Means nothing: there is no command that could end.
             runtime_class_name: _, // Decides, before this is asked.
-            scheduler_name: _,     // Means nothing: sessions are placed by this controller.
+            scheduler_name: _, // Means nothing: sessions are placed by this controller.
             scheduling_gates,
             scheduling_group,
             security_context,
@@ -55,6 +54,11 @@ impl Reader<'_> {
             volumes,
         } = pod;
         let absent = "has no meaning for a wasm session; leave it out";
+        self.none(
+            "activeDeadlineSeconds",
+            active_deadline_seconds.is_none(),
+            "is not kept by wasm sessions; use shutdownTime",
+        );
         self.none(
             "affinity",
             affinity.as_ref().is_none_or(|it| *it == Default::default()),
@@ -144,47 +148,16 @@ impl Reader<'_> {
             let hostname = Variable::text("HOSTNAME", hostname);
             wanted.env.variables.insert(0, hostname);
         }
-        if let Some(command) = &mut wanted.command {
-            command.restart = self.restart(restart_policy.as_deref()).into();
-        }
         if self.images.find(&wanted.image).is_pulled() {
             let secrets = image_pull_secrets.iter().flatten();
             wanted.pull_secrets = secrets.map(|secret| secret.name.clone()).collect();
         }
-        wanted.active_deadline_seconds = self.deadline(*active_deadline_seconds);
         wanted.needs = Needs {
             node: node_name.clone().filter(|name| !name.is_empty()),
             labels: node_selector.clone().unwrap_or_default(),
             tolerations: tolerations.clone().unwrap_or_default(),
         };
         wanted
-    }
-
-    /// What follows the end of its command.
-    fn restart(&mut self, policy: Option<&str>) -> Restart {
-        match policy {
-            None | Some("" | "Always") => Restart::Always,
-            Some("OnFailure") => Restart::OnFailure,
-            Some("Never") => Restart::Never,
-            Some(other) => {
-                let why = format!("is {other:?}, and is Always, OnFailure or Never");
-                self.object("restartPolicy", why);
-                Restart::Always
-            }
-        }
-    }
-
-    fn deadline(&mut self, seconds: Option<i64>) -> u64 {
-        let deadline = seconds.map_or(Ok(0), |seconds| match u64::try_from(seconds) {
-            Ok(0) | Err(_) => Err(()),
-            Ok(seconds) => Ok(seconds),
-        });
-        self.none(
-            "activeDeadlineSeconds",
-            deadline.is_ok(),
-            "is not a number of seconds from 1 on",
-        );
-        deadline.unwrap_or_default()
     }
 
     /// A session never has a token; who did not ask for one does not miss it.

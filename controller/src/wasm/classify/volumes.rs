@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::{
 use mote_rpc::v1::Mount;
 
 use super::Reader;
-use super::resources::bytes;
 use crate::wasm::env::EnvValue;
 use crate::wasm::source::{Source, SourceKind};
 use crate::wasm::volume::{Content, Field, Item, Portion, Volume};
@@ -61,13 +60,12 @@ impl Reader<'_> {
             medium.as_ref().is_none_or(String::is_empty),
             "asks for memory or huge pages, and sessions keep files on the node's disk",
         );
-        let size = size_limit.as_ref().map_or(Some(0), bytes);
         self.none(
             format!("{at}.emptyDir.sizeLimit"),
-            size.is_some(),
-            "is no quantity",
+            size_limit.is_none(),
+            "is not kept; set ephemeral-storage, which holds for all files of a session",
         );
-        Content::Empty(size.unwrap_or_default())
+        Content::Empty
     }
 
     fn config_map(&mut self, at: &str, map: &ConfigMapVolumeSource) -> Content {
@@ -302,7 +300,7 @@ impl Reader<'_> {
             let plain = sub_path.is_empty() && *read_only != Some(true);
             if OWN_FOLDERS.contains(&path)
                 && plain
-                && volume.is_some_and(|it| it.content == Content::Empty(0))
+                && volume.is_some_and(|it| it.content == Content::Empty)
             {
                 return None;
             }

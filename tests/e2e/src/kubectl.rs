@@ -39,7 +39,7 @@ pub fn crash(component: &str) -> bool {
     status.success()
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new("kubectl")
         .args(arguments)
         .output()

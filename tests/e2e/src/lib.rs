@@ -14,9 +14,11 @@
 
 mod call;
 mod controller;
+mod hosts;
 mod kubectl;
 mod manifest;
 mod metrics;
+mod nodes;
 mod proxy;
 mod rows;
 mod sdk;
@@ -24,9 +26,13 @@ mod story;
 
 pub use call::execute;
 pub use controller::{ControllerProcess, Only};
+pub use hosts::Hosts;
 pub use kubectl::{crash, kubectl, kubectl_fails};
 pub use manifest::{busybox, claim, open_template, patience, pool, sandbox, session, template};
 pub use metrics::Scrape;
+pub use nodes::{
+    Undo, cordon, cut_off, kill_host, kill_process, nodes, taint, two_nodes, without_host,
+};
 pub use proxy::{Fault, Faults, FaultyApi};
 pub use rows::{Row, table};
 pub use sdk::sdk;

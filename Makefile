@@ -1,6 +1,6 @@
 # The project in a few words. Everything lands under target/.
 .DEFAULT_GOAL := help
-.PHONY: help run build guests sandboxd images test e2e cluster-up cluster-down kubectl bench bench-cluster lint audit clean
+.PHONY: help run build guests sandboxd images test e2e soak cluster-up cluster-down kubectl bench bench-cluster lint audit clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -27,6 +27,9 @@ images: build ## make the images of what runs in a cluster, under target/images
 
 e2e: build ## run the stories that need a Kubernetes (KUBECONFIG, or one of our own)
 	@scripts/e2e
+
+soak: build ## half an hour of random events on a Kubernetes (MOTE_SOAK_SECONDS, MOTE_SOAK_SEED)
+	@scripts/soak
 
 cluster-up: ## start a Kubernetes for the tests (NODES=2 for two nodes)
 	@tests/cluster/up

@@ -7,7 +7,7 @@
     reason = "a test target is a crate of its own, and may stop at what it did not expect"
 )]
 
-use k8s_openapi::api::core::v1::{Event, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
@@ -310,6 +310,53 @@ async fn a_template_lets_in_whom_its_policy_names() {
     execute(&address(&later), "echo hi").expect_err("only the router is let in");
     assert_eq!(execute(&address(&router_only), "echo hi").unwrap(), "hi\n");
     execute(&address(&open), "echo hi").expect_err("nobody is let in any more");
+    story.end().await;
+}
+
+#[tokio::test]
+async fn a_session_has_what_config_maps_and_secrets_say_once_they_are_there() {
+    let story = Story::begin("wasm-volumes").await;
+    let mut pod = session("wasm");
+    pod["volumes"] = json!([
+        { "name": "conf", "configMap": { "name": "conf" } },
+        { "name": "data", "emptyDir": {} },
+    ]);
+    let container = &mut pod["containers"][0];
+    container["volumeMounts"] = json!([
+        { "name": "conf", "mountPath": "/etc/app" },
+        { "name": "data", "mountPath": "/data" },
+    ]);
+    container["workingDir"] = json!("/data");
+    container["env"] = json!([
+        { "name": "KEY", "valueFrom": { "secretKeyRef": { "name": "keys", "key": "key" } } },
+    ]);
+    let config =
+        json!({ "metadata": { "name": "conf" }, "data": { "app.conf": "colour = red\n" } });
+    story.create::<ConfigMap>(config).await;
+    story.create::<Sandbox>(sandbox("s", pod)).await;
+    let waits = |sandbox: &Sandbox| {
+        condition(sandbox, "Ready").is_some_and(|it| {
+            it.status == "False" && it.message.contains("Secret \"keys\" is not there; make it")
+        })
+    };
+    story.until("s", "missing its secret", waits).await;
+    let secret = json!({ "metadata": { "name": "keys" }, "stringData": { "key": "s3cret" } });
+    story.create::<Secret>(secret).await;
+    let address = address(&until_serving(&story, "s").await);
+    for (line, told) in [
+        ("cat /etc/app/app.conf", "colour = red\n"),
+        ("printenv KEY", "s3cret\n"),
+        ("pwd", "/data\n"),
+        ("sh -c 'echo kept > note; cat /data/note'", "kept\n"),
+    ] {
+        assert_eq!(execute(&address, line).unwrap(), told, "{line}");
+    }
+    // It comes back with all of it.
+    mode(&story, "Suspended").await;
+    story.until_ready_is("s", "False", "SandboxSuspended").await;
+    mode(&story, "Running").await;
+    until_serving(&story, "s").await;
+    assert_eq!(execute(&address, "cat /data/note").unwrap(), "kept\n");
     story.end().await;
 }
 

@@ -246,7 +246,7 @@ async fn what_has_files_goes_on_without_them_only_when_its_node_is_out_of_servic
     timeout(SWEPT * 2, swept)
         .await
         .expect("what was left is swept away");
-    assert!(execute(&address(&heavy), "true").is_err());
+    until_silent(&address(&heavy)).await;
     story.end().await;
 }
 

@@ -2,6 +2,7 @@
 
 mod authority;
 mod harness;
+mod images;
 mod policies;
 mod secrets;
 mod volumes;

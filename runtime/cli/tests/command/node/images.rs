@@ -1,0 +1,426 @@
+//! Images that a node pulls, from a real registry.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use mote_rpc::v1::ensure_result::Result as Answer;
+use mote_rpc::v1::refusal::Reason;
+use mote_rpc::v1::{NodeInfo, Session, SessionSpec};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::harness::{Controller, Event, Host, said, spec, uid};
+use crate::harness::guest;
+
+/// A registry's user, its password, and the two as the registry keeps them.
+const USER: &str = "testuser";
+const PASSWORD: &str = "testpassword";
+const HTPASSWD: &str = "testuser:$2y$05$8/q2bfRcX74EuxGf0qOcSuhWDQJXrgWiy6Fi73/JM2tKC66qSrLve";
+const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// The registry of the distribution project, which ends with the test.
+struct Registry {
+    child: Child,
+    authority: String,
+    locked: bool,
+    _folder: TempDir,
+}
+
+impl Registry {
+    fn start() -> Self {
+        Self::with("", false)
+    }
+
+    fn locked() -> Self {
+        Self::with("auth: {htpasswd: {realm: test, path: htpasswd}}\n", true)
+    }
+
+    fn with(auth: &str, locked: bool) -> Self {
+        // An address of its own, on which every port is free.
+        static STARTED: AtomicU32 = AtomicU32::new(1);
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let address = format!(
+            "127.{}.{low}.{}",
+            128 + high % 64,
+            STARTED.fetch_add(1, Relaxed)
+        );
+        let authority = format!("{address}:5000");
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: data}}}}\nhttp: {{addr: \"{authority}\"}}\n{auth}"
+        );
+        std::fs::write(folder.path().join("config.yml"), config).unwrap();
+        std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
+        let program = guest("../registry/registry");
+        assert!(program.is_file(), "run tests/registry/build");
+        let mut child = Command::new(program.canonicalize().unwrap())
+            .args(["serve", "config.yml"])
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listens = |line: String| line.contains("listening on");
+        assert!(log.any(|line| line.is_ok_and(listens)));
+        // It goes on to write there.
+        std::thread::spawn(move || log.for_each(drop));
+        Self {
+            child,
+            authority,
+            locked,
+            _folder: folder,
+        }
+    }
+
+    fn image(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.authority)
+    }
+
+    fn request(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        if self.locked {
+            request.basic_auth(USER, Some(PASSWORD))
+        } else {
+            request
+        }
+    }
+
+    async fn push_blob(&self, repository: &str, bytes: &[u8]) -> Value {
+        let client = reqwest::Client::new();
+        let digest = sha(bytes);
+        let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.authority);
+        let begun = self.request(client.post(url)).send().await.unwrap();
+        let place = begun.headers()[LOCATION].to_str().unwrap().to_owned();
+        let put = client.put(format!("{place}&digest={digest}"));
+        let pushed = self.request(put.body(bytes.to_vec())).send().await.unwrap();
+        assert_eq!(pushed.status(), 201);
+        json!({ "digest": digest, "size": bytes.len() })
+    }
+
+    /// Pushes an image of one layer; gives its digest.
+    async fn push(&self, repository: &str, tag: &str, kind: &str, bytes: &[u8]) -> String {
+        let mut config = self.push_blob(repository, b"{}").await;
+        config["mediaType"] = "application/vnd.wasm.config.v0+json".into();
+        let mut layer = self.push_blob(repository, bytes).await;
+        layer["mediaType"] = kind.into();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": config,
+            "layers": [layer],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        let digest = sha(&manifest);
+        let url = format!("http://{}/v2/{repository}/manifests/{tag}", self.authority);
+        let put = reqwest::Client::new()
+            .put(url)
+            .header(CONTENT_TYPE, MANIFEST_TYPE);
+        let pushed = self.request(put.body(manifest)).send().await.unwrap();
+        assert_eq!(pushed.status(), 201);
+        digest
+    }
+
+    async fn push_program(&self, repository: &str, tag: &str, name: &str) -> String {
+        let bytes = std::fs::read(guest(name)).unwrap();
+        self.push(repository, tag, "application/wasm", &bytes).await
+    }
+
+    /// A node that may ask it.
+    async fn node(&self, flags: &[&str]) -> Host {
+        Host::with(&[&["--insecure-registry", &self.authority], flags].concat()).await
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sha(bytes: &[u8]) -> String {
+    let digits = Sha256::digest(bytes);
+    let digits = digits.iter().map(|byte| format!("{byte:02x}"));
+    format!("sha256:{}", digits.collect::<String>())
+}
+
+fn of(n: u32, image: &str) -> SessionSpec {
+    SessionSpec {
+        image: image.to_owned(),
+        ..spec(n)
+    }
+}
+
+/// What an ensure comes to once no image is pending, and the node then.
+async fn settled(controller: &Controller, asked: Vec<SessionSpec>) -> (Vec<Answer>, NodeInfo) {
+    loop {
+        let mut watch = controller.watch().await;
+        let node = |event| match event {
+            Event::Node(node) => Some(node),
+            _ => None,
+        };
+        let before = watch.until(node).await;
+        let results = controller.ensure_all(asked.clone()).await.unwrap();
+        let answers: Vec<_> = results
+            .into_iter()
+            .filter_map(|result| result.result)
+            .collect();
+        let pending = |answer: &Answer| matches!(answer, Answer::Refusal(refusal) if refusal.reason() == Reason::ImagePending);
+        if !answers.iter().any(pending) {
+            return (answers, before);
+        }
+        let ended = |event| node(event).filter(|now| now.pulls != before.pulls);
+        watch.until(ended).await;
+    }
+}
+
+async fn made(controller: &Controller, asked: SessionSpec) -> Session {
+    match settled(controller, vec![asked]).await.0.remove(0) {
+        Answer::Session(session) => session,
+        Answer::Refusal(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+async fn refused(controller: &Controller, asked: SessionSpec) -> (Reason, String) {
+    match settled(controller, vec![asked]).await.0.remove(0) {
+        Answer::Session(session) => panic!("{session:?}"),
+        Answer::Refusal(refusal) => (refusal.reason(), refusal.message),
+    }
+}
+
+#[tokio::test]
+async fn an_images_program_is_a_command_of_its_sessions() {
+    let registry = Registry::start();
+    let digest = registry
+        .push_program("tools/count", "1", "probes/counts_its_arguments.wasm")
+        .await;
+    let node = registry.node(&[]).await;
+    let controller = node.controller().await;
+    let tag = registry.image("tools/count:1");
+    assert_eq!(
+        controller.refusal(of(1, &tag)).await.0,
+        Reason::ImagePending
+    );
+    let session = made(&controller, of(1, &tag)).await;
+    let said_by = said(&session.addresses[0], "count a bc").await;
+    assert!(said_by.contains("2 arguments of 3 bytes"), "{said_by}");
+    let pinned = registry.image(&format!("tools/count@{digest}"));
+    let session = made(&controller, of(2, &pinned)).await;
+    assert!(
+        said(&session.addresses[0], "echo x | count")
+            .await
+            .contains("0 arguments")
+    );
+    assert_eq!(
+        said(&session.addresses[0], "python3 -c \"print(1)\"").await,
+        "1\n"
+    );
+}
+
+#[tokio::test]
+async fn fifty_sessions_at_once_pull_their_image_once() {
+    let registry = Registry::start();
+    registry
+        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
+        .await;
+    let node = registry.node(&[]).await;
+    let controller = node.controller().await;
+    let image = registry.image("tools/end:1");
+    let asked = (1..=50).map(|n| of(n, &image)).collect();
+    let (answers, node) = settled(&controller, asked).await;
+    assert_eq!(answers.len(), 50);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Answer::Session(_)))
+    );
+    assert_eq!(node.pulls, 1);
+    assert!(node.images.contains(&image), "{:?}", node.images);
+}
+
+/// A component that imports what no session has.
+fn asks_for_more() -> Vec<u8> {
+    use wasm_encoder::{ComponentImportSection, ComponentTypeRef, ComponentTypeSection};
+    let mut types = ComponentTypeSection::new();
+    let nothing: [(&str, wasm_encoder::PrimitiveValType); 0] = [];
+    types.function().params(nothing).result(None);
+    let mut imports = ComponentImportSection::new();
+    imports.import("do-harm", ComponentTypeRef::Func(0));
+    let mut component = wasm_encoder::Component::new();
+    component.section(&types).section(&imports);
+    component.finish()
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_had_says_why() {
+    let registry = Registry::start();
+    registry
+        .push(
+            "bad/layers",
+            "1",
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            b"tar",
+        )
+        .await;
+    registry
+        .push("bad/asks", "1", "application/wasm", &asks_for_more())
+        .await;
+    registry
+        .push("bad/noise", "1", "application/wasm", b"no wasm")
+        .await;
+    registry
+        .push_program("tools/sh", "1", "probes/ends_at_once.wasm")
+        .await;
+    let other = registry
+        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
+        .await;
+    let wrong = other.replace(&other[7..9], if &other[7..9] == "00" { "11" } else { "00" });
+    let node = registry.node(&[]).await;
+    let controller = node.controller().await;
+    let loopback = format!("127.0.0.1:{}/a/b:1", 5000);
+    let rows = [
+        (
+            registry.image("tools/end:2"),
+            Reason::ImageUnknown,
+            "no such image",
+        ),
+        (
+            registry.image(&format!("tools/end@{wrong}")),
+            Reason::ImageUnknown,
+            "no such image",
+        ),
+        (
+            registry.image("bad/layers:1"),
+            Reason::ImageInvalid,
+            "tar+gzip",
+        ),
+        (
+            registry.image("bad/noise:1"),
+            Reason::ImageInvalid,
+            "neither a component nor a module",
+        ),
+        (
+            registry.image("bad/asks:1"),
+            Reason::ImageInvalid,
+            "imports do-harm",
+        ),
+        (
+            registry.image("tools/sh:1"),
+            Reason::ImageInvalid,
+            "another last name",
+        ),
+        (loopback, Reason::ImageUnreachable, "--insecure-registry"),
+        (
+            "Not An Image".to_owned(),
+            Reason::ImageUnknown,
+            "no reference",
+        ),
+    ];
+    for (n, (image, reason, part)) in (1..).zip(rows) {
+        let (found, text) = refused(&controller, of(n, &image)).await;
+        assert_eq!(found, reason, "{text}");
+        assert!(text.contains(&image) && text.contains(part), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_says_nothing_is_given_up() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = silent.local_addr().unwrap().to_string();
+    let node = Host::with(&["--insecure-registry", &authority]).await;
+    let controller = node.controller().await;
+    let (reason, text) = refused(&controller, of(1, &format!("{authority}/a/b:1"))).await;
+    assert_eq!(reason, Reason::ImageUnreachable);
+    assert!(text.contains("says nothing"), "{text}");
+}
+
+#[tokio::test]
+async fn what_needs_credentials_is_given_to_those_who_have_them() {
+    let registry = Registry::locked();
+    registry
+        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
+        .await;
+    let node = registry.node(&[]).await;
+    let controller = node.controller().await;
+    let with = |n, password: &str| SessionSpec {
+        registry_credentials: json!({ "auths": {
+            &registry.authority: { "username": USER, "password": password },
+        }})
+        .to_string()
+        .into_bytes(),
+        ..of(n, &registry.image("tools/end:1"))
+    };
+    made(&controller, with(1, PASSWORD)).await;
+    let (reason, text) = refused(&controller, with(2, "guess")).await;
+    assert_eq!(reason, Reason::ImageUnknown);
+    assert!(
+        text.contains("these credentials") && !text.contains("guess"),
+        "{text}"
+    );
+    // It is here, and still not for everybody.
+    let (reason, text) = refused(&controller, of(3, &registry.image("tools/end:1"))).await;
+    assert_eq!(reason, Reason::ImageUnknown);
+    assert!(text.contains("imagePullSecrets"), "{text}");
+    made(&controller, with(4, PASSWORD)).await;
+}
+
+#[tokio::test]
+async fn what_was_pulled_outlives_the_node_host_and_the_registry() {
+    let registry = Registry::start();
+    registry
+        .push_program("tools/count", "1", "probes/counts_its_arguments.wasm")
+        .await;
+    let mut node = registry.node(&[]).await;
+    let image = registry.image("tools/count:1");
+    let session = made(&node.controller().await, of(1, &image)).await;
+    drop(registry);
+    node.crash();
+    let controller = node.controller().await;
+    assert_eq!(controller.ensure(of(1, &image)).await, session);
+    assert!(
+        said(&session.addresses[0], "count a")
+            .await
+            .contains("1 arguments")
+    );
+    let another = controller.ensure(of(2, &image)).await;
+    assert!(
+        said(&another.addresses[0], "count")
+            .await
+            .contains("0 arguments")
+    );
+}
+
+#[tokio::test]
+async fn images_that_no_session_uses_make_room() {
+    let registry = Registry::start();
+    registry
+        .push_program("tools/count", "1", "probes/counts_its_arguments.wasm")
+        .await;
+    registry
+        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
+        .await;
+    // Either of them fits, and not both.
+    let node = registry.node(&["--image-disk", "80Ki"]).await;
+    let controller = node.controller().await;
+    let (count, end) = (
+        registry.image("tools/count:1"),
+        registry.image("tools/end:1"),
+    );
+    made(&controller, of(1, &count)).await;
+    let (reason, text) = refused(&controller, of(2, &end)).await;
+    assert_eq!(reason, Reason::NoRoom, "{text}");
+    assert!(text.contains("--image-disk"), "{text}");
+    controller.delete(&[&uid(1)]).await;
+    // Its failure is told for a while; by another name it is another pull.
+    registry
+        .push_program("tools/end", "2", "probes/ends_at_once.wasm")
+        .await;
+    let (answers, node) = settled(&controller, vec![of(3, &registry.image("tools/end:2"))]).await;
+    assert!(matches!(answers[0], Answer::Session(_)), "{answers:?}");
+    assert!(!node.images.contains(&count), "{:?}", node.images);
+}

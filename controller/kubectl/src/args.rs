@@ -71,8 +71,9 @@ const TOP_HELP: &str = "\
 q ends it. Where stdout is no terminal, one table is printed.
 
 CPU% is what is used now, CPU what was used since the node host started, MEM the
-most that one call of a session held, or what a pod holds now. Figures of sessions
-come from the router, those of pods from the metrics server; - is what nobody tells.
+most that one call of a session held, or what a pod holds now. Sessions tell theirs
+by the router if their node host does, pods by the metrics server; - is what nobody
+tells.
 
 Examples:
   kubectl mote top

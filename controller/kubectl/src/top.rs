@@ -54,6 +54,9 @@ pub(crate) async fn top(args: &TopArgs, cluster: &Cluster) -> Result<(), Failure
         say(&ps::none(cluster, &args.which));
         return Ok(());
     }
+    if let Some(note) = look.sources.note() {
+        say(&note);
+    }
     let text = look.board.text(args.which.form, ps::now())?;
     print(text.as_bytes()).await
 }

@@ -43,9 +43,10 @@ pub(super) async fn run(
     }
     tokio::spawn(feed(program.stdin, call.reach.clone()));
     let reach = call.reach.clone();
+    let ends = program.time.map(|time| Instant::now() + time);
     let ended = tokio::select! {
         biased;
-        ended = to_its_end(door, call) => ended,
+        ended = to_its_end(door, call, ends) => ended,
         number = ended_by_signal(reach, signals) => Err(Failure::Signal(number)),
     };
     drop(raw);
@@ -135,8 +136,8 @@ async fn resizes(mut reach: Reach) {
     }
 }
 
-/// Takes all output until the program ends.
-async fn to_its_end(door: &Door, mut call: Call) -> Result<u8, Failure> {
+/// Takes all output until the program ends, for which it has until `ends`.
+async fn to_its_end(door: &Door, mut call: Call, ends: Option<Instant>) -> Result<u8, Failure> {
     let mut out: Stdout = tokio::io::stdout();
     let mut err: Stderr = tokio::io::stderr();
     let mut code = None;
@@ -150,11 +151,18 @@ async fn to_its_end(door: &Door, mut call: Call) -> Result<u8, Failure> {
             Err(error) => return Err(broke_off(door, error)),
         }
     }
-    Ok(match code {
-        None | Some(BY_SIGNAL) => EXIT_BY_SIGNAL,
+    exit_status(code, ends.is_some_and(|ends| Instant::now() >= ends))
+}
+
+/// What the end of a program is to a shell. A daemon of the operating system
+/// ends by a signal what has no time left, and says no more.
+fn exit_status(code: Option<i32>, is_late: bool) -> Result<u8, Failure> {
+    match code {
+        None | Some(BY_SIGNAL) if is_late => Err(time_is_up()),
+        None | Some(BY_SIGNAL) => Ok(EXIT_BY_SIGNAL),
         // As the system does, which keeps the lowest byte.
-        Some(code) => code.to_le_bytes()[0],
-    })
+        Some(code) => Ok(code.to_le_bytes()[0]),
+    }
 }
 
 fn broke_off(door: &Door, error: CallError) -> Failure {
@@ -184,4 +192,23 @@ async fn ended_by_signal(mut reach: Reach, signals: &mut Signals) -> u8 {
         _ = signals.next() => {}
     }
     number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_ended_late_had_no_time_left() {
+        let late = exit_status(Some(BY_SIGNAL), true);
+        assert!(matches!(late, Err(Failure::Declined(_, EXIT_TIME))));
+        for (code, is_late, status) in [
+            (Some(BY_SIGNAL), false, EXIT_BY_SIGNAL),
+            (Some(3), true, 3),
+            (Some(256 + 7), false, 7),
+            (None, false, EXIT_BY_SIGNAL),
+        ] {
+            assert_eq!(exit_status(code, is_late).ok(), Some(status));
+        }
+    }
 }

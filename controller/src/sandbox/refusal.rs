@@ -130,7 +130,9 @@ impl From<Trouble> for ReconcileError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Write(error) => error.into(),
-            Trouble::Refused(_) | Trouble::Node(..) | Trouble::Missing(_) => Self::Node(trouble.to_string()),
+            Trouble::Refused(_) | Trouble::Node(..) | Trouble::Missing(_) => {
+                Self::Node(trouble.to_string())
+            }
         }
     }
 }

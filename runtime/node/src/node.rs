@@ -16,8 +16,8 @@ use mote_surface::Caller;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use admission::{IMAGES, SpecError};
 pub use admission::most as most_limits;
+pub(crate) use admission::{IMAGES, SpecError};
 pub(crate) use making::CreateError;
 
 use crate::addresses::Addresses;
@@ -326,7 +326,10 @@ fn images(
 /// Why a sandbox takes no calls: the image that it was made of is gone.
 fn lacks_image(shared: &Shared, record: &Record) -> Option<SpecError> {
     let digest = record.pulled?;
-    let here = shared.images.as_ref().and_then(|images| images.get(&digest));
+    let here = shared
+        .images
+        .as_ref()
+        .and_then(|images| images.get(&digest));
     here.is_none().then(|| {
         SpecError::Forbidden(format!(
             "the image {} ({digest}) is no longer on this node; make the sandbox anew",

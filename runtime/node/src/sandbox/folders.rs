@@ -172,7 +172,8 @@ impl Sandbox {
         let mounted = self.home.volumes().grants(record.outfit());
         let mut granted = mounted.map_err(|error| format!("a volume of it: {error}"))?;
         granted.extend(record.grants.iter().cloned());
-        grants(&granted, &record.env, workspace, &self.home.tmp()).map_err(|error| error.to_string())
+        grants(&granted, &record.env, workspace, &self.home.tmp())
+            .map_err(|error| error.to_string())
     }
 
     /// Closes its session; running calls keep theirs.

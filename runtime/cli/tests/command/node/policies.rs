@@ -131,7 +131,10 @@ async fn a_policy_is_named_anew_while_the_session_lives() {
     said(&address, "echo kept > f").await;
     let named = controller.ensure(under(1, "two")).await;
     assert_eq!((named.generation, named.phase()), (1, made.phase()));
-    assert_eq!((made.policy.as_str(), named.policy.as_str()), ("one", "two"));
+    assert_eq!(
+        (made.policy.as_str(), named.policy.as_str()),
+        ("one", "two")
+    );
     for _ in 0..2 {
         assert!(!is_answered("127.0.0.1", &address, REST).await);
         assert!(is_answered("127.0.0.2", &address, REST).await);

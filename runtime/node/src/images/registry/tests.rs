@@ -16,12 +16,17 @@ use crate::images::authorities::Authorities;
 /// What a registry of these tests answers: a status, headers and a body.
 type Answer = (StatusCode, Vec<(&'static str, String)>, Vec<u8>);
 
+/// What is answered to a path and a login.
+type Script = dyn Fn(&str, Option<&str>) -> Answer + Send + Sync;
+/// A path that was asked for, and by which login.
+type Asked = (String, Option<String>);
+
 /// A registry whose answers a test makes up.
 #[derive(Clone)]
 struct Scripted {
-    answer: Arc<dyn Fn(&str, Option<&str>) -> Answer + Send + Sync>,
+    answer: Arc<Script>,
     /// The path and the authorization of each request.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 async fn respond(

@@ -189,7 +189,11 @@ fn there_is_as_much_as_may_be_and_no_more() {
         let paths: Vec<_> = (0..count / 2).map(|n| n.to_string()).collect();
         let paths: Vec<_> = paths.iter().map(String::as_str).collect();
         let rest = ["x"; 1];
-        let rest = if count % 2 == 0 { &[][..] } else { &rest };
+        let rest = if count.is_multiple_of(2) {
+            &[][..]
+        } else {
+            &rest
+        };
         is_refused(
             vec![sent("a", &paths), sent("b", &paths), sent("c", rest)],
             vec![],

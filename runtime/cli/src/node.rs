@@ -15,7 +15,7 @@ mod seed;
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use mote_node::{Identity, Node, Rpc, Server};
+use mote_node::{Identity, IdentityError, Node, Rpc, Server};
 use mote_surface::listen::ListenLimits;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +58,7 @@ pub(crate) fn node(args: NodeArgs, places: &PlacesArgs) -> Result<u8, Failure> {
 async fn run(config: Config) -> Result<(), Failure> {
     let mut stops = Stops::watch()?;
     let identity = Identity::open(config.files, &config.client);
-    let identity = identity.map_err(|error| Failure::Host(error.into()))?;
+    let identity = identity.map_err(unknown)?;
     let own = daemon::bind(config.listen, &taken("--listen")).await?;
     let page = daemon::bind(config.metrics, &taken("--metrics")).await?;
     let doors = daemon::open_doors(config.prefix.addr(), DOOR_TAKEN).await?;
@@ -116,6 +116,16 @@ impl Tasks {
 
 fn at(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     Ok(listener.local_addr().context("failed to listen")?)
+}
+
+/// The node cannot say who it is.
+fn unknown(error: IdentityError) -> Failure {
+    let error = match error {
+        IdentityError::Client(_) => error.into(),
+        IdentityError::File { .. } | IdentityError::Content { .. } => anyhow::Error::from(error)
+            .context("no certificates to answer a controller with; wait until the controller has issued them into the node's Secret, or name others with --tls-cert, --tls-key and --tls-ca"),
+    };
+    Failure::Host(error)
 }
 
 /// What to do where the address of a flag is taken.

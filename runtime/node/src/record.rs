@@ -65,6 +65,8 @@ pub(crate) struct Latest {
     pub(crate) policy: String,
     /// What volumes hold now that was sent.
     pub(crate) renewed: Vec<(String, Digest)>,
+    /// Its environment, where that becomes another.
+    pub(crate) env: Option<BTreeMap<String, String>>,
 }
 
 /// Ceilings as an object has them; 0 leaves one to the node.
@@ -164,7 +166,11 @@ impl Record {
             generation,
             policy,
             renewed,
+            env,
         } = latest;
+        if let Some(env) = env {
+            self.env = env;
+        }
         if let Some(object) = &mut self.object {
             (object.generation, object.policy) = (generation, policy);
         }

@@ -5,7 +5,7 @@ mod counters;
 mod folders;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -60,8 +60,6 @@ pub(crate) struct Sandbox {
     /// It holds what this node may not give any more.
     barred: Option<SpecError>,
     life: Mutex<Life>,
-    /// What its record grants, which never changes; from the first call on.
-    grants: OnceLock<Arc<Grants>>,
     /// Open while it is called; closed when it rests.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     /// Calls and files hold it for reading, a transaction for writing.
@@ -82,6 +80,8 @@ struct Life {
     last_active: Timestamp,
     /// Ends all that runs in it.
     ending: CancellationToken,
+    /// What its record grants, from the first call on until the record changes.
+    grants: Option<Arc<Grants>>,
     /// The account of its folders, from their first use on: sessions come and
     /// go, and uploads may outlast them.
     disk: Option<Disk>,
@@ -143,9 +143,9 @@ impl Sandbox {
                 phase,
                 last_active: Timestamp::now(),
                 ending: CancellationToken::new(),
+                grants: None,
                 disk: None,
             }),
-            grants: OnceLock::new(),
             session: tokio::sync::Mutex::default(),
             gate: Arc::default(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
@@ -237,23 +237,23 @@ impl Sandbox {
         life.last_active = Timestamp::now();
         Ok(Leave {
             limits: life.record.limits.clone(),
-            grants: self.grants(&life.record)?,
+            grants: self.grants(&mut life)?,
             folder: life.record.outfit().folder(),
             ending: life.ending.clone(),
         })
     }
 
     /// What it holds; made up once, for every call tells of it.
-    fn grants(&self, record: &Record) -> Result<Arc<Grants>, Unavailable> {
-        if let Some(grants) = self.grants.get() {
+    fn grants(&self, life: &mut Life) -> Result<Arc<Grants>, Unavailable> {
+        if let Some(grants) = &life.grants {
             return Ok(Arc::clone(grants));
         }
-        let grants = self.granted(record, &self.home.workspace());
+        let grants = self.granted(&life.record, &self.home.workspace());
         let grants = grants.map_err(|error| {
             // It was checked when the record was made.
             Unavailable::NotNow(format!("sandbox {} cannot be opened: {error}", self.id))
         })?;
-        Ok(Arc::clone(self.grants.get_or_init(|| Arc::new(grants))))
+        Ok(Arc::clone(life.grants.insert(Arc::new(grants))))
     }
 
     /// Whether it would do what is asked.
@@ -303,7 +303,7 @@ impl Sandbox {
             (Request::Resume, SandboxEventKind::Resumed)
         };
         let this = Arc::clone(self);
-        let renewed = !sent.is_empty();
+        let other = !sent.is_empty() || latest.env.is_some();
         let turn = move || {
             this.would(request)?;
             this.home.publish(&sent)?;
@@ -313,8 +313,9 @@ impl Sandbox {
         turned.map_err(|_| interrupted())??;
         if suspended {
             self.end().await;
-        } else if renewed {
-            // A folder of a volume that is mounted is another now.
+        } else if other {
+            // A folder of a volume that is mounted, or the environment, is
+            // another now.
             self.close().await;
         }
         Ok(())
@@ -360,6 +361,7 @@ impl Sandbox {
         if changed {
             self.home.keep(&record)?;
             life.record = record;
+            life.grants = None;
         }
         life.phase = phase;
         life.last_active = Timestamp::now();

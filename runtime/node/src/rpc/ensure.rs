@@ -1,5 +1,6 @@
 //! Makes sessions what they are asked to be, and takes them away.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use mote_rpc::v1;
@@ -16,7 +17,7 @@ use crate::audit::Action;
 use crate::node::{CreateError, SpecError};
 use crate::policy::Book;
 use crate::record::{Beginning, Latest};
-use crate::sandbox::{LifeError, Sandbox};
+use crate::sandbox::{self, LifeError, Sandbox};
 use crate::store::StoreError;
 
 /// Letters of a UID that an answer repeats: of one that is none, there may be
@@ -140,6 +141,7 @@ impl Rpc {
             Plan::Follow => None,
             Plan::Suspend => Some(Action::Suspend),
             Plan::Resume => {
+                check_env(&wanted)?;
                 self.settle(|room| room.give(id, tenant(), memory))?;
                 Some(Action::Resume)
             }
@@ -151,6 +153,7 @@ impl Rpc {
             generation: wanted.object.generation,
             policy: wanted.object.policy,
             renewed,
+            env: (plan == Plan::Resume && record.env != wanted.env).then_some(wanted.env),
         };
         let followed = sandbox.follow(latest, sent, wanted.suspended).await;
         let kept = session::reserved(sandbox);
@@ -217,6 +220,17 @@ impl Rpc {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether programs can have the environment; of a session that is new, this
+/// is looked at with the rest of its terms.
+fn check_env(wanted: &Wanted) -> Result<(), Refused> {
+    let none = Path::new("");
+    let granted = sandbox::grants(&[], &wanted.env, none, none);
+    granted.map(drop).map_err(|error| {
+        let message = format!("the environment of {}: {error}", wanted.id);
+        Refused::new(Reason::Invalid, message)
+    })
 }
 
 fn clipped(uid: String) -> String {

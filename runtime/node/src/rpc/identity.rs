@@ -139,10 +139,13 @@ impl Identity {
     }
 }
 
-fn stamps(files: &IdentityFiles) -> io::Result<[Stamp; 3]> {
+fn stamps(files: &IdentityFiles) -> Result<[Stamp; 3], IdentityError> {
     let stamp = |path: &Path| {
-        let meta = fs::metadata(path)?;
-        io::Result::Ok(Stamp {
+        let meta = fs::metadata(path).map_err(|source| IdentityError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Stamp {
             device: meta.dev(),
             inode: meta.ino(),
             bytes: meta.len(),
@@ -155,10 +158,7 @@ fn stamps(files: &IdentityFiles) -> io::Result<[Stamp; 3]> {
 fn read(files: &IdentityFiles, client: &ServerName<'static>) -> Result<Read_, IdentityError> {
     let IdentityFiles { cert, key, ca } = files;
     // Before they are read: what changes meanwhile is read again.
-    let stamps = stamps(files).map_err(|source| IdentityError::File {
-        path: cert.clone(),
-        source,
-    })?;
+    let stamps = stamps(files)?;
     let config = configure(cert, key, ca, client)?;
     Ok(Read_ {
         stamps,

@@ -16,7 +16,7 @@ pub(super) enum Plan {
     Follow,
     /// It is suspended.
     Suspend,
-    /// It takes calls again.
+    /// It takes calls again, with the environment that its object has now.
     Resume,
 }
 
@@ -57,10 +57,11 @@ pub(super) fn plan(record: &Record, held: &Object, wanted: &Wanted) -> Result<Pl
 }
 
 /// What it was made of, and whether that is what is wanted.
-fn made_of(record: &Record, held: &Object, wanted: &Wanted) -> [(&'static str, bool); 3] {
+/// Its environment is no part of that: programs that begin later have another,
+/// as a pod that is made anew would.
+fn made_of(record: &Record, held: &Object, wanted: &Wanted) -> [(&'static str, bool); 2] {
     [
         ("image", record.image == wanted.image),
-        ("environment", record.env == wanted.env),
         ("resources", held.asked == wanted.object.asked),
     ]
 }
@@ -170,10 +171,9 @@ mod tests {
         assert_eq!(both, Err(Reason::Stale));
     }
 
-    fn changes() -> [fn(&mut SessionSpec); 6] {
+    fn changes() -> [fn(&mut SessionSpec); 5] {
         [
             |spec| spec.image = "other".to_owned(),
-            |spec| spec.env.clear(),
             |spec| spec.volumes.clear(),
             |spec| spec.volumes.push(files("w", "1")),
             |spec| spec.working_dir = "/workspace/app".to_owned(),
@@ -213,6 +213,19 @@ mod tests {
         }
         let resumed = planned(true, |spec| spec.volumes = vec![files("v", "2")]);
         assert_eq!(resumed, Ok(Plan::Resume));
+    }
+
+    #[test]
+    fn another_environment_is_for_the_next_time_and_taken_over_then() {
+        let other = |held: bool, suspended| {
+            planned(held, |spec| {
+                spec.env.clear();
+                spec.suspended = suspended;
+            })
+        };
+        assert_eq!(other(false, false), Ok(Plan::Keep));
+        assert_eq!(other(true, true), Ok(Plan::Keep));
+        assert_eq!(other(true, false), Ok(Plan::Resume));
     }
 
     #[test]

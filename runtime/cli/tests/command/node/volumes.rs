@@ -216,6 +216,36 @@ async fn a_program_that_runs_sees_the_files_that_take_the_place_of_others() {
 }
 
 #[tokio::test]
+async fn a_session_that_comes_back_has_the_environment_of_its_object_now() {
+    let mut host = Host::start().await;
+    let controller = host.controller().await;
+    let at = |generation, suspended, colour: &str| SessionSpec {
+        generation,
+        suspended,
+        env: [("COLOUR".to_owned(), colour.to_owned())].into(),
+        ..equipped(1, "text")
+    };
+    let made = controller.ensure(at(1, false, "red")).await;
+    let address = &made.addresses[0];
+    let read = r#"printf %s "$COLOUR""#;
+    assert_eq!(said(address, read).await, "red");
+    // It goes on as it was made.
+    controller.ensure(at(2, false, "blue")).await;
+    assert_eq!(said(address, read).await, "red");
+    controller.ensure(at(3, true, "blue")).await;
+    let resumed = controller.ensure(at(4, false, "blue")).await;
+    assert_eq!(resumed.phase(), Phase::Running);
+    assert_eq!(said(address, read).await, "blue");
+    host.crash();
+    assert_eq!(said(address, read).await, "blue", "it was not kept");
+    let controller = host.controller().await;
+    controller.ensure(at(5, true, "")).await;
+    let mut odd = at(6, false, "");
+    odd.env.insert("a=b".to_owned(), String::new());
+    assert_eq!(controller.refusal(odd).await.0, Reason::Invalid);
+}
+
+#[tokio::test]
 async fn programs_begin_in_the_working_directory() {
     let host = Host::start().await;
     let controller = host.controller().await;

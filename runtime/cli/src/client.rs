@@ -6,7 +6,6 @@
 //! ```
 
 mod api;
-mod archive;
 mod args;
 mod call;
 mod copy;
@@ -19,7 +18,6 @@ mod parse;
 mod place;
 mod request;
 mod sandboxes;
-mod screen;
 mod server;
 mod table;
 mod top;

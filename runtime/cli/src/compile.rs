@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use mote_api::ByteSize;
+use mote_client::text;
 use mote_host::Host;
 
 use crate::args::{CompileArgs, PlacesArgs};
@@ -35,7 +36,7 @@ async fn compile_file(host: &Host, file: &Path) -> Result<Option<String>, Failur
     match host.prepare_file(file).await {
         Ok(component) => {
             let digest = component.manifest().digest;
-            let took = report::time(start.elapsed());
+            let took = text::time(start.elapsed());
             report::print(format!("{digest}  {took:>7}  {}\n", file.display()).as_bytes())?;
             Ok(None)
         }

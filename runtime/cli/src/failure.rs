@@ -1,5 +1,6 @@
 //! Why there is no outcome, and what the process says and returns then.
 
+use mote_client::text;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -122,7 +123,7 @@ pub(crate) fn of_file(path: &std::path::Path, error: PrepareError) -> Result<Str
 
 /// One line on stderr. That nobody may read it is no failure.
 pub(crate) fn say(text: &str) {
-    let line = format!("mote: {}\n", one_line(text));
+    let line = format!("mote: {}\n", text::one_line(text));
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
@@ -184,13 +185,6 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Line ends become spaces, other control characters, which could rewrite a
-/// terminal, are left out.
-pub(crate) fn one_line(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.chars().filter(|c| !c.is_control()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,11 +196,6 @@ mod tests {
             usage_line(text),
             "unexpected argument '--rx' found; a similar argument exists: '--rw'; see mote --help and mote run --help"
         );
-    }
-
-    #[test]
-    fn a_message_cannot_rewrite_the_terminal() {
-        assert_eq!(one_line("a\n  b\u{1b}[2J\r"), "a b[2J");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Context;
 use mote_api::{Capability, ComponentKind, Manifest};
+use mote_client::text;
 use mote_host::Host;
 use serde_json::{Value, json};
 
@@ -60,7 +61,7 @@ fn as_text(file: &str, manifest: &Manifest) -> String {
     };
     let mut text = format!(
         "{file}: {kind}, {}\n{}\n",
-        report::size(manifest.source_bytes),
+        text::size(manifest.source_bytes),
         manifest.digest
     );
     if let Some(obstacle) = obstacle(manifest) {

@@ -1,10 +1,10 @@
 //! What `mote` prints of its own.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use anyhow::Context;
 use mote_api::{End, Limits, Outcome};
+use mote_client::text::{size, time};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -75,41 +75,10 @@ pub(crate) fn usage(outcome: &Outcome) -> String {
     parts.join(", ")
 }
 
-/// Three digits at most matter to a reader.
-pub(crate) fn time(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    match time.as_micros() {
-        0..1_000 => format!("{} µs", time.as_micros()),
-        1_000..1_000_000 => digits(seconds * 1e3, "ms"),
-        _ => digits(seconds, "s"),
-    }
-}
-
-pub(crate) fn size(bytes: u64) -> String {
-    /// The precision is lost far below the digits shown.
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    fn scaled(bytes: u64, shift: u32) -> f64 {
-        bytes as f64 / (1u64 << shift) as f64
-    }
-    match bytes {
-        0..1_024 => format!("{bytes} B"),
-        1_024..1_048_576 => digits(scaled(bytes, 10), "KiB"),
-        1_048_576..1_073_741_824 => digits(scaled(bytes, 20), "MiB"),
-        _ => digits(scaled(bytes, 30), "GiB"),
-    }
-}
-
-fn digits(value: f64, unit: &str) -> String {
-    let decimals = match value {
-        ..10.0 => 2,
-        10.0..100.0 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use mote_api::{Capability, Denial, StreamUsage, Usage};
 
@@ -159,14 +128,5 @@ mod tests {
         assert_eq!(option(&End::Deadline, &limits), " (--timeout is 30.0 s)");
         assert_eq!(option(&End::Memory, &limits), " (--memory is 512Mi)");
         assert_eq!(option(&End::Cancelled, &limits), "");
-    }
-
-    #[test]
-    fn times_and_sizes_keep_three_digits() {
-        assert_eq!(time(Duration::from_micros(7)), "7 µs");
-        assert_eq!(time(Duration::from_millis(250)), "250 ms");
-        assert_eq!(time(Duration::from_millis(1_500)), "1.50 s");
-        assert_eq!(size(1_023), "1023 B");
-        assert_eq!(size(3 << 30), "3.00 GiB");
     }
 }

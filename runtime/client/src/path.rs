@@ -26,7 +26,7 @@ impl WorkspacePath {
         let whole = workspace.join(text).map_err(|error| error.to_string())?;
         let below = whole
             .below(&workspace)
-            .ok_or_else(|| format!("it is not below {workspace}; only files there are reached"))?;
+            .ok_or_else(|| format!("it is not below {workspace}; only files there are reached, so copy it there first with exec"))?;
         Ok(Self {
             folder: below.is_empty() || text.ends_with('/'),
             below: below.to_owned(),

@@ -108,7 +108,7 @@ impl Processes {
         let first = events.message().await?.and_then(|first| first.event);
         let Some(Event::Init(init)) = first else {
             return Err(CallError::Lost(
-                "the server did not say which process it started; check that it speaks process.v1"
+                "the server did not say which process it started; check that it is a `mote serve`, or speaks process.v1"
                     .to_owned(),
             ));
         };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use futures_util::StreamExt;
+use mote_client::archive::{self, ChunkReader};
 use reqwest::{Body, Method, Response, Url};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -15,7 +16,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::ReaderStream;
 
 use crate::client::api::{Api, ApiError};
-use crate::client::archive;
 use crate::client::args::CopyArgs;
 use crate::client::listing::is_listing;
 use crate::client::parse;
@@ -84,7 +84,7 @@ fn checked(args: &CopyArgs) -> Result<(Server, Copy), Vec<String>> {
 fn between(sides: (Place, Place)) -> Result<Copy, String> {
     match sides {
         (Place::Here(from), Place::There(to)) => Ok(Copy::In(Source::Path(from), to)),
-        (Place::Stream, Place::There(to)) if to.folder => {
+        (Place::Stream, Place::There(to)) if to.path.folder => {
             Err(format!("{to}: stdin has no name of its own; name the file"))
         }
         (Place::Stream, Place::There(to)) => Ok(Copy::In(Source::Stdin, to)),
@@ -110,7 +110,7 @@ fn at_fault(path: &Path, error: &io::Error) -> Failure {
 async fn copy_in(api: &Api, from: Source, to: Remote) -> Result<(), Failure> {
     let Source::Path(path) = from else {
         let body = stream(tokio::io::stdin());
-        return put(api, api.url(&to.url_path()), &to, body).await;
+        return put(api, api.url(&to.path.url_path()), &to, body).await;
     };
     let meta = tokio::fs::metadata(&path).await;
     let meta = meta.map_err(|error| at_fault(&path, &error))?;
@@ -118,12 +118,12 @@ async fn copy_in(api: &Api, from: Source, to: Remote) -> Result<(), Failure> {
         return put_folder(api, path, &to).await;
     }
     let to = match path.file_name().and_then(|name| name.to_str()) {
-        Some(name) if to.folder => to.join(name).map_err(|why| Failure::Usage(vec![why]))?,
+        Some(name) if to.path.folder => to.join(name).map_err(|why| Failure::Usage(vec![why]))?,
         _ => to,
     };
     let file = tokio::fs::File::open(&path).await;
     let file = file.map_err(|error| at_fault(&path, &error))?;
-    let mut url = api.url(&to.url_path());
+    let mut url = api.url(&to.path.url_path());
     let mode = format!("0{:03o}", meta.permissions().mode() & PERMISSIONS);
     url.query_pairs_mut().append_pair("mode", &mode);
     put(api, url, &to, stream(file)).await
@@ -146,7 +146,7 @@ async fn put_folder(api: &Api, folder: PathBuf, to: &Remote) -> Result<(), Failu
     let (sender, chunks) = mpsc::channel(archive::CHUNKS_UNDER_WAY);
     let shown = folder.clone();
     let packed = tokio::task::spawn_blocking(move || {
-        let packed = archive::pack(&folder, sender.clone());
+        let packed = archive::pack(&folder, Path::new(""), sender.clone());
         if packed.is_err() {
             // Without this, what is sent would seem to be whole.
             let _ = sender.blocking_send(Err(io::Error::other(archive::BROKEN_OFF)));
@@ -164,7 +164,7 @@ async fn put_folder(api: &Api, folder: PathBuf, to: &Remote) -> Result<(), Failu
 }
 
 fn archive_url(api: &Api, remote: &Remote) -> Url {
-    let mut url = api.url(&remote.url_path());
+    let mut url = api.url(&remote.path.url_path());
     url.query_pairs_mut().append_pair("archive", "tar");
     url
 }
@@ -179,7 +179,7 @@ fn tell(left_out: &[PathBuf]) {
 }
 
 async fn copy_out(api: &Api, from: &Remote, to: Sink) -> Result<(), Failure> {
-    let response = get(api, from, api.url(&from.url_path())).await?;
+    let response = get(api, from, api.url(&from.path.url_path())).await?;
     let listing = is_listing(response.headers());
     match to {
         Sink::Stdout if listing => Err(Failure::Files(vec![format!(
@@ -252,7 +252,7 @@ async fn take_file(
 
 /// A folder stands for the file of the same name in it.
 fn destination(from: &Remote, to: PathBuf) -> PathBuf {
-    match from.name() {
+    match from.path.name() {
         Some(name) if to.is_dir() => to.join(name),
         _ => to,
     }
@@ -266,7 +266,8 @@ async fn take_folder(
 ) -> Result<(), Failure> {
     let (sender, chunks) = mpsc::channel(archive::CHUNKS_UNDER_WAY);
     let shown = to.clone();
-    let unpacked = tokio::task::spawn_blocking(move || archive::unpack(chunks, &to));
+    let unpacked =
+        tokio::task::spawn_blocking(move || archive::unpack(ChunkReader::new(chunks), &to));
     let mut body = response.bytes_stream();
     let mut broken = None;
     while let Some(chunk) = body.next().await {

@@ -6,9 +6,11 @@ use std::future::pending;
 use std::io;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use mote_api::{Change, ChangeKind, Outcome, Transaction};
+use mote_client::process::{Call, CallError, Reach};
+use mote_client::screen::{self, Raw};
 use mote_host::PipeReader;
 use mote_surface::proto::start_response::Event;
 use mote_surface::proto::{Pty, Signal};
@@ -18,9 +20,8 @@ use tonic::{Code, Status};
 
 use crate::client::api::{Api, ApiError};
 use crate::client::args::{ExecArgs, TextForm};
-use crate::client::call::{Call, CallError, Processes, Reach};
+use crate::client::call::connect;
 use crate::client::exec::config::Config;
-use crate::client::screen::{self, Raw};
 use crate::failure::Failure;
 use crate::stop::{self, Cause, Stop};
 use crate::streams::{self, CAPTURE_BYTES};
@@ -54,13 +55,14 @@ async fn invoke(config: &Config, stop: &Stop) -> Result<u8, Failure> {
             rows: rows.into(),
         });
     }
-    let processes = Processes::connect(&config.server, &config.id).await?;
-    let call = match processes.start(request, &config.options).await {
+    let processes = connect(&config.server, &config.id).await?;
+    let call = match processes.start(request, &config.options, None).await {
         Ok(call) => call,
         Err(error) => return Err(not_started(config, error).await),
     };
     // After the last message that is not the program's.
-    let raw = config.terminal.then(Raw::enter).transpose()?;
+    let raw = config.terminal.then(Raw::enter).transpose();
+    let raw = raw.context("failed to set up the terminal")?;
     if config.terminal {
         tokio::spawn(resizes(call.reach.clone()));
     }

@@ -1,6 +1,8 @@
 //! `mote ls`.
 
 use mote_api::SandboxId;
+use mote_client::table::Table;
+use mote_client::text;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LAST_MODIFIED};
 use reqwest::{Method, Response};
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,6 @@ use crate::client::args::{ListArgs, TextForm};
 use crate::client::parse;
 use crate::client::place::Remote;
 use crate::client::server::{self, Server};
-use crate::client::table::Table;
 use crate::failure::Failure;
 use crate::{report, stop};
 
@@ -64,7 +65,7 @@ fn checked(args: &ListArgs) -> Result<(Server, Remote), Vec<String>> {
 }
 
 async fn listed(api: &Api, remote: &Remote, form: TextForm) -> Result<String, ApiError> {
-    let request = api.files(Method::GET, &remote.id, api.url(&remote.url_path()));
+    let request = api.files(Method::GET, &remote.id, api.url(&remote.path.url_path()));
     let response = api.answer(request).await?;
     if !is_listing(response.headers()) {
         return Ok(of_file(remote, &response, form));
@@ -85,7 +86,7 @@ fn of_folder(listing: &Listing) -> String {
         let slash = if entry.r#type == "directory" { "/" } else { "" };
         table.row([
             entry.mode.clone(),
-            report::size(entry.size),
+            text::size(entry.size),
             entry.modified_at.clone(),
             format!("{}{slash}", entry.name),
         ]);
@@ -98,13 +99,13 @@ fn of_file(remote: &Remote, response: &Response, form: TextForm) -> String {
     let size = response.content_length().unwrap_or_default();
     let modified = response.headers().get(LAST_MODIFIED);
     let modified = modified.and_then(|at| at.to_str().ok()).unwrap_or_default();
-    let name = remote.name().unwrap_or_default();
+    let name = remote.path.name().unwrap_or_default();
     if form == TextForm::Json {
         let entry = json!({ "name": name, "size": size, "type": "file", "modified": modified });
         return format!("{entry}\n");
     }
     let mut table = Table::new(&["SIZE", "MODIFIED", "NAME"]);
-    table.row([report::size(size), modified.to_owned(), name.to_owned()]);
+    table.row([text::size(size), modified.to_owned(), name.to_owned()]);
     table.text()
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mote_api::SandboxId;
+use mote_client::text;
 use reqwest::Method;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -12,7 +13,7 @@ use crate::client::api::{Api, ApiError};
 use crate::client::args::{LogsArgs, TextForm};
 use crate::client::server::{self, Server};
 use crate::client::{events, parse};
-use crate::failure::{Failure, one_line};
+use crate::failure::Failure;
 use crate::{report, stop};
 
 /// The least time between two looks at a log: calls may end by the thousand.
@@ -136,7 +137,7 @@ fn text(line: &[u8]) -> String {
         Ok(entry) => entry.text(),
         Err(_) => String::from_utf8_lossy(line).into_owned(),
     };
-    format!("{}\n", one_line(&shown))
+    format!("{}\n", text::one_line(&shown))
 }
 
 impl Entry {
@@ -153,7 +154,7 @@ impl Entry {
             self.at,
             self.exit_code,
             reason.unwrap_or_default(),
-            report::time(Duration::from_micros(self.wall_us)),
+            text::time(Duration::from_micros(self.wall_us)),
             who.unwrap_or_default(),
         )
     }

@@ -1,13 +1,11 @@
 //! Files of sandboxes and of here: `work:src/a.txt`, `./a.txt`, `-`.
 
 use std::ffi::OsStr;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::path::PathBuf;
 
-use mote_api::{GuestPath, SandboxId};
-
-/// Where the files of a sandbox are reached.
-const FILES: &str = "/v1/files/";
+use mote_api::SandboxId;
+use mote_client::path::WorkspacePath;
 
 /// A side of a copy.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +22,7 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Remote {
     pub(crate) id: SandboxId,
-    /// Below the workspace, without `.` and `..`; empty is the workspace.
-    path: String,
-    /// It was written as a folder.
-    pub(crate) folder: bool,
+    pub(crate) path: WorkspacePath,
 }
 
 /// Reads a side of a copy. What comes before the first colon has to be a
@@ -49,61 +44,19 @@ pub(crate) fn place(text: &OsStr) -> Result<Place, String> {
 impl Remote {
     /// `path`, from the workspace unless it is absolute.
     pub(crate) fn new(id: SandboxId, path: &str) -> Result<Self, String> {
-        let wrong = |why: &dyn fmt::Display| format!("{id}:{path}: {why}");
-        let workspace = GuestPath::workspace();
-        let whole = workspace.join(path).map_err(|error| wrong(&error))?;
-        let below = whole.below(&workspace).ok_or_else(|| {
-            wrong(&format_args!(
-                "it is not below {workspace}; only files there are reached, so copy it there first with mote exec"
-            ))
-        })?;
-        let folder = below.is_empty() || path.ends_with('/');
-        Ok(Self {
-            folder,
-            path: below.to_owned(),
-            id,
-        })
+        let below = WorkspacePath::new(path).map_err(|why| format!("{id}:{path}: {why}"))?;
+        Ok(Self { id, path: below })
     }
 
     /// A name in this folder.
     pub(crate) fn join(&self, name: &str) -> Result<Self, String> {
-        Self::new(self.id.clone(), &format!("{}/{name}", self.path_of_guest()))
-    }
-
-    /// Its last part; nothing for the workspace.
-    pub(crate) fn name(&self) -> Option<&str> {
-        let name = self.path.rsplit('/').next()?;
-        (!name.is_empty()).then_some(name)
-    }
-
-    /// The path of its URL. Each byte that has a meaning in one is encoded.
-    pub(crate) fn url_path(&self) -> String {
-        let mut text = FILES.to_owned();
-        for byte in self.path.bytes() {
-            match byte {
-                b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                    text.push(char::from(byte));
-                }
-                // Writing to a string cannot fail.
-                _ => drop(write!(text, "%{byte:02X}")),
-            }
-        }
-        text
-    }
-
-    fn path_of_guest(&self) -> String {
-        format!("{}/{}", GuestPath::workspace(), self.path)
+        Self::new(self.id.clone(), &format!("{}/{name}", self.path))
     }
 }
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}",
-            self.id,
-            self.path_of_guest().trim_end_matches('/')
-        )
+        write!(f, "{}:{}", self.id, self.path)
     }
 }
 
@@ -129,7 +82,7 @@ mod tests {
         ] {
             let remote = remote(text);
             assert_eq!(
-                (remote.to_string().as_str(), remote.folder),
+                (remote.to_string().as_str(), remote.path.folder),
                 (shown, folder)
             );
         }
@@ -155,17 +108,17 @@ mod tests {
     #[test]
     fn a_url_holds_no_byte_that_means_something_else_there() {
         assert_eq!(
-            remote("a:b c/%2e?#\\ä").url_path(),
+            remote("a:b c/%2e?#\\ä").path.url_path(),
             "/v1/files/b%20c/%252e%3F%23%5C%C3%A4"
         );
-        assert_eq!(remote("a:").url_path(), "/v1/files/");
+        assert_eq!(remote("a:").path.url_path(), "/v1/files/");
     }
 
     #[test]
     fn a_name_is_joined_to_a_folder() {
         let joined = remote("a:b/").join("c").unwrap();
         assert_eq!(joined.to_string(), "a:/workspace/b/c");
-        assert_eq!(joined.name(), Some("c"));
-        assert_eq!(remote("a:").name(), None);
+        assert_eq!(joined.path.name(), Some("c"));
+        assert_eq!(remote("a:").path.name(), None);
     }
 }

@@ -1,65 +1,11 @@
-//! Columns for people.
+//! Sandboxes in columns, for people.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use mote_api::{Sandbox, SandboxState};
-
-use crate::failure::one_line;
-use crate::report;
-
-/// Spaces between columns.
-const GAP: usize = 2;
-
-/// Rows of cells under a heading; each column as wide as its widest cell.
-#[derive(Debug)]
-pub(crate) struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table of only its heading.
-    pub(crate) fn new(heading: &[&str]) -> Self {
-        let heading = heading.iter().map(|name| (*name).to_owned()).collect();
-        Self {
-            rows: vec![heading],
-        }
-    }
-
-    /// Adds a row. What a cell holds cannot rewrite the terminal.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells = cells.into_iter().map(|cell| one_line(&cell));
-        let shown = cells.map(|cell| {
-            if cell.is_empty() {
-                "-".to_owned()
-            } else {
-                cell
-            }
-        });
-        self.rows.push(shown.collect());
-    }
-
-    /// The lines, with no space at their ends.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths);
-            let padded = cells.map(|(cell, width)| format!("{cell:0$}", width + GAP));
-            padded.collect::<String>().trim_end().to_owned()
-        };
-        self.rows.iter().map(line).collect()
-    }
-
-    /// The lines as text.
-    pub(crate) fn text(&self) -> String {
-        self.lines().join("\n") + "\n"
-    }
-}
+use mote_client::table::Table;
+use mote_client::text;
 
 /// Sandboxes as `mote ps` and `mote top` show them.
 pub(crate) fn sandboxes(sandboxes: &[Sandbox], now: Timestamp, wide: bool) -> Table {
@@ -87,9 +33,9 @@ fn row(sandbox: &Sandbox, now: Timestamp) -> Vec<String> {
         state(sandbox.state).to_owned(),
         sandbox.image.clone(),
         activity.calls.to_string(),
-        report::time(Duration::from_micros(activity.cpu_us)),
-        report::size(activity.peak_memory_bytes),
-        report::size(activity.disk_bytes),
+        text::time(Duration::from_micros(activity.cpu_us)),
+        text::size(activity.peak_memory_bytes),
+        text::size(activity.disk_bytes),
         since(&sandbox.created_at, now),
         since(&sandbox.last_active_at, now),
     ]
@@ -132,18 +78,7 @@ fn until(at: &str, now: Timestamp) -> String {
 
 fn span(at: &str, seconds: impl Fn(Timestamp) -> i64) -> String {
     let at = at.parse::<Timestamp>().ok();
-    at.map(|at| age(seconds(at))).unwrap_or_default()
-}
-
-/// Seconds in the one unit that says most. What is to come by a wrong clock is
-/// now.
-fn age(seconds: i64) -> String {
-    match seconds.max(0) {
-        seconds @ 0..120 => format!("{seconds}s"),
-        seconds @ 120..7_200 => format!("{}m", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{}h", seconds / 3_600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
+    at.map(|at| text::age(seconds(at))).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -210,18 +145,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_age_has_one_unit() {
-        for (seconds, text) in [
-            (-5, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (7_199, "119m"),
-            (7_200, "2h"),
-            (172_799, "47h"),
-            (172_800, "2d"),
-        ] {
-            assert_eq!(age(seconds), text);
-        }
+    fn what_is_no_time_has_no_age() {
         assert_eq!(since("yesterday", now()), "");
     }
 }

@@ -9,15 +9,12 @@
 mod board;
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossterm::cursor::MoveTo;
-use crossterm::queue;
-use crossterm::style::Print;
-use crossterm::terminal::{Clear, ClearType};
 use jiff::Timestamp;
+use mote_client::screen::{self, Page};
 use mote_host::PipeReader;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,7 +23,6 @@ use crate::client::api::{Api, ApiError};
 use crate::client::args::TopArgs;
 use crate::client::events;
 use crate::client::sandboxes::{checked, select};
-use crate::client::screen::{self, Page};
 use crate::client::top::board::Board;
 use crate::failure::Failure;
 use crate::{report, stop, streams};
@@ -59,7 +55,7 @@ pub(crate) fn top(args: TopArgs) -> Result<u8, Failure> {
 }
 
 async fn live(api: &Api, labels: &Labels, mut board: Board) -> Result<(), Failure> {
-    let page = Page::enter()?;
+    let page = Page::enter().context("failed to set up the terminal")?;
     let start = Instant::now();
     let keys = streams::read_stdin()?;
     let (happened, happens) = watch::channel(());
@@ -136,38 +132,13 @@ fn draw(api: &Api, board: &Board, problem: Option<&str>) -> Result<(), Failure> 
         String::new(),
     ];
     lines.extend(board.lines(Timestamp::now()));
-    let frame = frame(&lines, cols, rows).context("failed to draw")?;
+    let frame = screen::frame(&lines, cols, rows).context("failed to draw")?;
     report::print(&frame)
-}
-
-/// The bytes that bring `lines` onto a page, as far as they fit.
-fn frame(lines: &[String], cols: u16, rows: u16) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    queue!(bytes, MoveTo(0, 0))?;
-    for (row, line) in (0..rows).zip(lines) {
-        let fits: String = line.chars().take(cols.into()).collect();
-        let end = Clear(ClearType::UntilNewLine);
-        queue!(bytes, MoveTo(0, row), Print(fits), end)?;
-    }
-    queue!(bytes, Clear(ClearType::FromCursorDown))?;
-    bytes.flush()?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_frame_is_no_larger_than_the_page() {
-        let lines = ["one line", "two", "three"].map(str::to_owned);
-        let frame = String::from_utf8(frame(&lines, 3, 2).unwrap()).unwrap();
-        assert!(frame.contains("one") && frame.contains("two"), "{frame:?}");
-        assert!(
-            !frame.contains("one line") && !frame.contains("three"),
-            "{frame:?}"
-        );
-    }
 
     #[tokio::test]
     async fn a_look_is_taken_when_something_happened_and_else_in_time() {

@@ -1,11 +1,12 @@
 //! From [`ExecArgs`] as typed to a [`Config`] that makes sense.
 
 use mote_api::{CallOptions, ContextName, GuestPath, SandboxId};
+use mote_client::screen;
 use mote_surface::proto::{ProcessConfig, StartRequest};
 
 use crate::client::args::{ExecArgs, TextForm};
 use crate::client::server::{self, Server};
-use crate::client::{create, parse, screen};
+use crate::client::{create, parse};
 use crate::config;
 
 /// One checked call.

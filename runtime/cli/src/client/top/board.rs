@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mote_api::{Sandbox, SandboxId};
+use mote_client::table::Table;
+use mote_client::text;
 
-use crate::client::table::{Table, since, state};
-use crate::report;
+use crate::client::table::{since, state};
 
 /// The least time over which a rate is taken: below it, one call makes it
 /// jump.
@@ -82,7 +83,7 @@ impl Board {
         format!(
             "{} sandboxes, {running} calls running, {calls} calls/s, {} of a processor",
             self.sandboxes.len(),
-            percent(permille)
+            text::percent(permille)
         )
     }
 
@@ -97,13 +98,13 @@ impl Board {
             table.row([
                 sandbox.id.to_string(),
                 state(sandbox.state).to_owned(),
-                percent(rate.permille),
-                report::time(Duration::from_micros(activity.cpu_us)),
+                text::percent(rate.permille),
+                text::time(Duration::from_micros(activity.cpu_us)),
                 activity.running.to_string(),
                 activity.calls.to_string(),
                 rate.calls.to_string(),
-                report::size(activity.peak_memory_bytes),
-                report::size(activity.disk_bytes),
+                text::size(activity.peak_memory_bytes),
+                text::size(activity.disk_bytes),
                 since(&sandbox.last_active_at, now),
             ]);
         }
@@ -117,10 +118,6 @@ fn done(sandbox: &Sandbox) -> (SandboxId, Done) {
         calls: sandbox.activity.calls,
     };
     (sandbox.id.clone(), done)
-}
-
-fn percent(permille: u64) -> String {
-    format!("{}.{}%", permille / 10, permille % 10)
 }
 
 #[cfg(test)]

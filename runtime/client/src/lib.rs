@@ -4,6 +4,7 @@
 //! ```text
 //! process   a program in a sandbox, by the protocol process.v1
 //! archive   a folder as a tar archive, to and from a sandbox
+//! listing   what a folder of a sandbox holds
 //! path      a file of a sandbox's workspace
 //! table     columns for people       text      sizes, times, one line
 //! screen    our terminal, while it belongs to somebody else
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod listing;
 pub mod path;
 pub mod process;
 pub mod screen;

@@ -9,6 +9,7 @@ use http::{Method, Response};
 use http_body_util::{BodyExt, BodyStream, StreamBody};
 use hyper::body::{Frame, Incoming};
 use mote_client::archive;
+use mote_client::listing::is_listing;
 use mote_client::path::WorkspacePath;
 use tokio::io::AsyncRead;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,7 +18,6 @@ use tokio_util::io::ReaderStream;
 use super::{Copy, Remote, Sink, Source, local, tell};
 use crate::door::Door;
 use crate::failure::Failure;
-use crate::list::is_listing;
 use crate::rest::{Body, Rest, RestError, empty};
 
 /// The permissions that a mode may name: no set-user-id, no sticky bit.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use futures_util::StreamExt;
 use mote_client::archive::{self, ChunkReader};
+use mote_client::listing::is_listing;
 use reqwest::{Body, Method, Response, Url};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -17,7 +18,6 @@ use tokio_util::io::ReaderStream;
 
 use crate::client::api::{Api, ApiError};
 use crate::client::args::CopyArgs;
-use crate::client::listing::is_listing;
 use crate::client::parse;
 use crate::client::place::{Place, Remote, place};
 use crate::client::server::{self, Server};

@@ -96,6 +96,7 @@ async fn run(config: Config) -> Result<(), Failure> {
         () = stops.recv() => {}
     }
     timekeeper.abort();
+    node.flush().await;
     Ok(())
 }
 

@@ -74,5 +74,6 @@ async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
         () = stops.recv() => {}
     }
     timekeeper.abort();
+    node.flush().await;
     Ok(())
 }

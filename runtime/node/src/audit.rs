@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -34,6 +35,9 @@ use writer::{Lost, Writer};
 /// so that more wait only while the disk stands still; at 500 bytes a line
 /// they take 2 MB.
 const QUEUE_LINES: usize = 4096;
+/// What is queued when a host ends may take so long to reach the disk: some
+/// milliseconds where the disk is well, and a host must end where it is not.
+const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 /// The audit log; clones write to the same. With the last of them the writer
 /// ends, and what was in its queue is in the file.
@@ -43,7 +47,7 @@ pub(crate) struct Audit(Arc<Log>);
 #[derive(Debug)]
 struct Log {
     /// Always there until the log is dropped.
-    queue: Option<SyncSender<Vec<u8>>>,
+    queue: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
     lost: Arc<Lost>,
     refusals: Brake,
@@ -86,12 +90,53 @@ impl Audit {
             return lost.add(1);
         }
         let sent = match (line(entry), queue) {
-            (Ok(line), Some(queue)) => queue.try_send(line).is_ok(),
+            (Ok(line), Some(queue)) => queue.try_send(Order::Line(line)).is_ok(),
             _ => false,
         };
         if !sent {
             lost.add(1);
         }
+    }
+
+    /// Returns when all that was written before is in the file, on disk: the
+    /// end of a process waits for no other clone. Gives up after
+    /// [`FLUSH_TIME`].
+    pub(crate) async fn flush(&self) {
+        let log = self.0.clone();
+        let flushed = tokio::task::spawn_blocking(move || log.flush());
+        if !matches!(
+            tokio::time::timeout(FLUSH_TIME, flushed).await,
+            Ok(Ok(true))
+        ) {
+            tracing::error!(
+                seconds = FLUSH_TIME.as_secs(),
+                "the audit log could not be written to its end; its last lines may be lost"
+            );
+        }
+    }
+}
+
+/// What is asked of the writer.
+#[derive(Debug)]
+enum Order {
+    /// Write this line.
+    Line(Vec<u8>),
+    /// Write all that came before, and say so.
+    Flush(SyncSender<()>),
+}
+
+impl Log {
+    /// Whether the writer has done all that it was asked for.
+    fn flush(&self) -> bool {
+        let (done, told) = sync_channel(1);
+        let asked = |queue: &SyncSender<Order>| queue.send(Order::Flush(done)).is_ok();
+        if !self.queue.as_ref().is_some_and(asked) {
+            return false;
+        }
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+        told.recv().is_ok()
     }
 }
 

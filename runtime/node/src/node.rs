@@ -227,6 +227,12 @@ impl Node {
         }
     }
 
+    /// Writes what the audit log has not written yet: the last thing that a
+    /// host does.
+    pub async fn flush(&self) {
+        self.0.shared.observer.audit.flush().await;
+    }
+
     /// What is there now, for the metrics.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let places = self.0.shared.host.places();

@@ -237,6 +237,21 @@ fn a_log_is_continued_even_where_a_line_has_no_end() {
     assert_eq!(serde_json::from_str::<Value>(whole).unwrap()["lines"], 1);
 }
 
+#[tokio::test]
+async fn a_flush_ends_when_all_from_before_it_is_in_the_file() {
+    let folder = TempDir::new().unwrap();
+    let audit = open(&folder, Rotation::default());
+    let still_held = audit.clone();
+    for round in 1..=3 {
+        for _ in 0..100 {
+            audit.write(&lost(round));
+        }
+        audit.flush().await;
+        assert_eq!(lines(path(&folder)).len() as u64, 100 * round);
+    }
+    drop(still_held);
+}
+
 #[test]
 fn a_full_queue_loses_lines_and_says_so() {
     let folder = TempDir::new().unwrap();

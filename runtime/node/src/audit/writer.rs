@@ -4,11 +4,11 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use super::file::{AuditError, Files, Rotation};
-use super::{Entry, line};
+use super::{Entry, Order, line};
 use crate::metrics::Metrics;
 
 /// Lines are written together up to this size: a write costs some µs however
@@ -54,7 +54,7 @@ impl Lost {
 #[derive(Debug)]
 pub(super) struct Writer {
     files: Files,
-    lines: Receiver<Vec<u8>>,
+    orders: Receiver<Order>,
     lost: Arc<Lost>,
     /// The last attempt failed, and the host's log says so.
     failing: bool,
@@ -64,39 +64,62 @@ impl Writer {
     pub(super) fn open(
         folder: &Path,
         rotation: Rotation,
-        lines: Receiver<Vec<u8>>,
+        orders: Receiver<Order>,
         lost: Arc<Lost>,
     ) -> Result<Self, AuditError> {
         Ok(Self {
             files: Files::open(folder, rotation)?,
-            lines,
+            orders,
             lost,
             failing: false,
         })
     }
 
     pub(super) fn run(mut self) {
-        while let Ok(first) = self.lines.recv() {
-            std::thread::park_timeout(LINGER);
+        while let Ok(first) = self.orders.recv() {
+            if matches!(first, Order::Line(_)) {
+                std::thread::park_timeout(LINGER);
+            }
             self.drain(first);
         }
+        self.finish();
+    }
+
+    /// Does what is asked first, and all that waits behind it.
+    fn drain(&mut self, first: Order) {
+        let (mut batch, mut lines) = (Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Line(line) => {
+                    batch.extend(line);
+                    lines += 1;
+                    if batch.len() >= BATCH_BYTES {
+                        self.write(mem::take(&mut batch), mem::take(&mut lines));
+                    }
+                }
+                Order::Flush(done) => {
+                    self.write(mem::take(&mut batch), mem::take(&mut lines));
+                    self.flush(&done);
+                }
+            }
+            next = self.orders.try_recv().ok();
+        }
+        self.write(batch, lines);
+    }
+
+    fn flush(&mut self, done: &SyncSender<()>) {
+        self.finish();
+        // Whoever asked may have given up.
+        let _ = done.try_send(());
+    }
+
+    /// Puts what was written on the disk, with what is yet to be told.
+    fn finish(&mut self) {
         self.write(Vec::new(), 0);
         if let Err(error) = self.files.sync() {
             self.failed(&error);
         }
-    }
-
-    /// Writes `batch`, which is one line, and all that wait behind it.
-    fn drain(&mut self, mut batch: Vec<u8>) {
-        let mut lines = 1;
-        while let Ok(line) = self.lines.try_recv() {
-            batch.extend(line);
-            lines += 1;
-            if batch.len() >= BATCH_BYTES {
-                self.write(mem::take(&mut batch), mem::take(&mut lines));
-            }
-        }
-        self.write(batch, lines);
     }
 
     /// Adds `batch`, and what the log has to tell of lines it lacks.

@@ -1,8 +1,11 @@
 //! The connection to one node host: requests on it, and what it tells.
 
+mod batch;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use mote_rpc::MAX_SESSIONS;
 use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::node_service_client::NodeServiceClient;
 use mote_rpc::v1::watch_event::Event;
@@ -34,8 +37,6 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 /// The first and the longest wait before a host is called again.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
-/// Sessions in one request, as the protocol allows.
-const BATCH: usize = 256;
 /// Requests that wait for the next batch; more wait outside.
 const QUEUE: usize = 1024;
 
@@ -59,12 +60,13 @@ pub struct Link {
 
 #[derive(Debug)]
 enum Ask {
-    Ensure(
-        Box<SessionSpec>,
-        oneshot::Sender<Result<Session, LinkError>>,
-    ),
-    Delete(String, oneshot::Sender<Result<(), LinkError>>),
+    Ensure(Box<SessionSpec>, Ensured),
+    Delete(String, Deleted),
 }
+
+/// Who waits for a session to be made, and for one to be taken away.
+type Ensured = oneshot::Sender<Result<Session, LinkError>>;
+type Deleted = oneshot::Sender<Result<(), LinkError>>;
 
 /// A node host did not do what it was asked to.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -236,7 +238,7 @@ async fn serve(
     mut asked: mpsc::Receiver<Ask>,
     mut policies: watch::Receiver<Policies>,
 ) -> String {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::with_capacity(MAX_SESSIONS);
     policies.mark_changed();
     loop {
         tokio::select! {
@@ -247,48 +249,61 @@ async fn serve(
                 }
                 continue;
             }
-            count = asked.recv_many(&mut batch, BATCH) => if count == 0 {
+            count = asked.recv_many(&mut batch, MAX_SESSIONS) => if count == 0 {
                 return "nobody asks any more".to_owned();
             },
         }
-        let (mut specs, mut ensured) = (Vec::new(), Vec::new());
-        let (mut uids, mut deleted) = (Vec::new(), Vec::new());
+        let (mut ensures, mut deletes) = (Vec::new(), Vec::new());
         for ask in batch.drain(..) {
             match ask {
-                Ask::Ensure(spec, answer) => {
-                    specs.push(*spec);
-                    ensured.push(answer);
-                }
-                Ask::Delete(uid, answer) => {
-                    uids.push(uid);
-                    deleted.push(answer);
-                }
+                Ask::Ensure(spec, answer) => ensures.push((*spec, answer)),
+                Ask::Delete(uid, answer) => deletes.push((uid, answer)),
             }
         }
-        if !uids.is_empty() {
-            let request = timed(DeleteRequest { uids: uids.clone() });
-            let done = client
-                .delete(request)
-                .await
-                .map(|answer| answer.into_inner().refusals);
-            for (uid, answer) in uids.iter().zip(deleted) {
-                // Nobody may wait any more.
-                let _ = answer.send(deletion(fleet, node, uid, &done));
-            }
+        if !deletes.is_empty() {
+            delete(fleet, node, &mut client, deletes).await;
         }
-        if !specs.is_empty() {
-            let done = client
-                .ensure(timed(EnsureRequest { sessions: specs }))
-                .await;
-            let mut results = done.map(|answer| answer.into_inner().results.into_iter());
-            for answer in ensured {
-                let result = match &mut results {
-                    Ok(results) => ensuring(fleet, node, results.next().and_then(|it| it.result)),
-                    Err(status) => Err(LinkError::Unheard(told(status))),
-                };
-                let _ = answer.send(result);
-            }
+        let split = batch::split(ensures);
+        for (refusal, answer) in split.refused {
+            // Nobody may wait any more.
+            let _ = answer.send(Err(LinkError::Refused(refusal)));
         }
+        for request in split.requests {
+            ensure(fleet, node, &mut client, request).await;
+        }
+    }
+}
+
+async fn delete(
+    fleet: &Fleet,
+    node: &str,
+    client: &mut NodeServiceClient<Channel>,
+    asks: Vec<(String, Deleted)>,
+) {
+    let uids = asks.iter().map(|(uid, _)| uid.clone()).collect();
+    let done = client.delete(timed(DeleteRequest { uids })).await;
+    let done = done.map(|answer| answer.into_inner().refusals);
+    for (uid, answer) in asks {
+        // Nobody may wait any more.
+        let _ = answer.send(deletion(fleet, node, &uid, &done));
+    }
+}
+
+async fn ensure(
+    fleet: &Fleet,
+    node: &str,
+    client: &mut NodeServiceClient<Channel>,
+    asks: Vec<(SessionSpec, Ensured)>,
+) {
+    let (sessions, answers): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
+    let done = client.ensure(timed(EnsureRequest { sessions })).await;
+    let mut results = done.map(|answer| answer.into_inner().results.into_iter());
+    for answer in answers {
+        let result = match &mut results {
+            Ok(results) => ensuring(fleet, node, results.next().and_then(|it| it.result)),
+            Err(status) => Err(LinkError::Unheard(told(status))),
+        };
+        let _ = answer.send(result);
     }
 }
 

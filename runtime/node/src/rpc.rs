@@ -51,8 +51,6 @@ const TURNS: usize = 256;
 /// Watches at once: each controller has one, and one that broke may still be
 /// there until its connection is given up.
 const MAX_WATCHES: usize = 16;
-/// Bytes of one request: 256 sessions with 32 KiB of environment each.
-const MAX_REQUEST_BYTES: usize = 8 << 20;
 /// Time for requests to end once the node goes down; watches end at once.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Connections at once to the page of metrics: a scraper and the kubelet.

@@ -15,3 +15,36 @@
 pub mod v1 {
     tonic::include_proto!("mote.node.v1");
 }
+
+/// Sessions that one request may name.
+pub const MAX_SESSIONS: usize = 256;
+
+/// Bytes of one request that a node host reads: 256 sessions with 32 KiB of
+/// environment each, or one with all the files that it may be given.
+pub const MAX_REQUEST_BYTES: usize = 8 << 20;
+
+/// Bytes that a session takes in a [`v1::EnsureRequest`].
+pub fn bytes_in_request(session: &v1::SessionSpec) -> usize {
+    prost::encoding::message::encoded_len(ENSURE_SESSIONS, session)
+}
+
+/// The number of the field of sessions in a [`v1::EnsureRequest`].
+const ENSURE_SESSIONS: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_as_long_as_its_sessions_together() {
+        let session = |name: &str| v1::SessionSpec {
+            name: name.to_owned(),
+            ..v1::SessionSpec::default()
+        };
+        let sessions = vec![session(""), session("a"), session(&"b".repeat(300))];
+        let bytes = sessions.iter().map(bytes_in_request).sum::<usize>();
+        assert_eq!(v1::EnsureRequest { sessions }.encoded_len(), bytes);
+    }
+}

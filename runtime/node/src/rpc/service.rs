@@ -10,6 +10,7 @@ use mote_rpc::v1::{
     DeleteRequest, DeleteResponse, EnsureRequest, EnsureResponse, PoliceRequest, PoliceResponse,
     WatchRequest,
 };
+use mote_rpc::{MAX_REQUEST_BYTES, MAX_SESSIONS};
 use mote_surface::Caller;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
@@ -17,14 +18,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use super::Rpc;
 use super::connection::{Peer, accept};
 use super::identity::Identity;
 use super::police;
 use super::watch::{Watched, going_down};
-use super::{MAX_REQUEST_BYTES, Rpc};
 
-/// Sessions that one request may name, as the protocol says.
-const MAX_SESSIONS: usize = 256;
 /// Requests that one connection may have open: a watch, and batches.
 const MAX_STREAMS: u32 = 64;
 /// Bytes of one request's head: a controller sends a few hundred.

@@ -4,26 +4,37 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
 use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
 
 /// Events that wait to be sent, at most. Beyond it the newest are dropped: no
 /// reconcile waits for a story to be told.
-const WAITING_EVENTS: usize = 1024;
+const WAITING_EVENTS: usize = 4096;
+/// What nobody waits for is written so much later. In a rush the API server is
+/// what everybody waits for, and what makes objects ready comes first.
+pub const LATER: Duration = Duration::from_secs(2);
 /// What the API server takes as the note of an event, in bytes.
 const NOTE_BYTES: usize = 1024;
 
 /// Takes events and sends them in the background, in order.
 #[derive(Clone, Debug)]
 pub struct Events {
-    queue: mpsc::Sender<(Event, ObjectReference)>,
+    queue: mpsc::Sender<Waiting>,
+}
+
+struct Waiting {
+    due: Instant,
+    event: Event,
+    about: ObjectReference,
 }
 
 impl Events {
     /// Starts to send what it is given until its last copy is gone.
     pub fn new(client: Client, controller: &str) -> Self {
-        let (queue, mut waiting) = mpsc::channel::<(Event, ObjectReference)>(WAITING_EVENTS);
+        let (queue, mut waiting) = mpsc::channel::<Waiting>(WAITING_EVENTS);
         let recorder = Recorder::new(client, controller.into());
         tokio::spawn(async move {
-            while let Some((event, about)) = waiting.recv().await {
+            while let Some(Waiting { due, event, about }) = waiting.recv().await {
+                tokio::time::sleep_until(due).await;
                 if let Err(error) = recorder.publish(&event, &about).await {
                     tracing::debug!(%error, reason = event.reason, "an event could not be written");
                 }
@@ -69,7 +80,12 @@ impl Events {
             note: Some(shorten(note)),
             secondary: None,
         };
-        if self.queue.try_send((event, about.object_ref(&()))).is_err() {
+        let waiting = Waiting {
+            due: Instant::now() + LATER,
+            event,
+            about: about.object_ref(&()),
+        };
+        if self.queue.try_send(waiting).is_err() {
             tracing::debug!(reason, "an event was dropped: too many wait to be written");
         }
     }

@@ -90,6 +90,7 @@ async fn pass(object: &Guarded<SandboxClaim>, context: &Context) -> Result<Actio
         context,
         claim,
         now,
+        again: None,
     };
     match phase {
         Phase::Active(_) => pass.active().await,
@@ -100,29 +101,23 @@ async fn pass(object: &Guarded<SandboxClaim>, context: &Context) -> Result<Actio
 
 impl Pass<'_> {
     async fn active(&mut self) -> Result<Action, WriteError> {
-        let (again, error) = match self.provide().await {
+        match self.provide().await {
             // It says how it is in a moment, once for all.
-            Ok(Provided::Sandbox(sandbox)) if is_session(&sandbox) && sandbox.status.is_none() => {
-                (None, None)
-            }
+            Ok(Provided::Sandbox(sandbox)) if is_session(&sandbox) && sandbox.status.is_none() => {}
             Ok(Provided::Sandbox(sandbox)) => {
                 self.report(&Standing::Has(&sandbox)).await?;
-                (None, None)
             }
-            Ok(Provided::Soon(wait)) => (Some(wait), None),
+            Ok(Provided::Soon(wait)) => self.again = Some(wait),
             Err(Failure::Refused(refusal)) => {
                 self.report(&Standing::Refused(&refusal)).await?;
-                (refusal.again(), None)
+                self.again = refusal.again();
             }
             Err(Failure::Write(error)) => {
                 self.declined(&error).await?;
-                (None, Some(error))
+                return Err(error);
             }
-        };
-        match error {
-            Some(error) => Err(error),
-            None => Ok(self.next(again)),
         }
+        Ok(self.next())
     }
 
     /// Says on the claim what the API server declines. What passes by itself,
@@ -135,13 +130,13 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// When to look again: then, or when the claim ends.
-    fn next(&self, again: Option<Duration>) -> Action {
+    /// When to look again: as the pass found, or when the claim ends.
+    fn next(&self) -> Action {
         let end = match expiry::phase(&self.claim, Timestamp::now()) {
             Phase::Active(left) => left,
             Phase::Expiring | Phase::Expired(_) => Some(SAID_TO_DONE),
         };
-        let soonest = again.into_iter().chain(end).min();
+        let soonest = self.again.into_iter().chain(end).min();
         soonest.map_or_else(Action::await_change, Action::requeue)
     }
 }

@@ -1,5 +1,7 @@
 //! One pass over one claim: the requests it makes, in their order.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -13,6 +15,7 @@ use super::report::{self, Standing};
 use crate::condition::{READY, find, is_true};
 use crate::context::Context;
 use crate::crd::{Sandbox, SandboxClaim};
+use crate::event::LATER;
 use crate::sandbox::is_session;
 use crate::write::WriteError;
 
@@ -24,6 +27,8 @@ pub(super) struct Pass<'a> {
     pub claim: SandboxClaim,
     /// When the pass began.
     pub now: Timestamp,
+    /// In how long to look again, if there is a reason.
+    pub again: Option<Duration>,
 }
 
 /// What a pass found or made.
@@ -31,7 +36,7 @@ pub(super) enum Provided {
     /// The claim's sandbox.
     Sandbox(Box<Sandbox>),
     /// None yet: one of the pool is about to have an address.
-    Soon(std::time::Duration),
+    Soon(Duration),
 }
 
 impl Pass<'_> {
@@ -224,7 +229,8 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    /// Counts a claim that is ready for the first time, and notes that it was.
+    /// Counts a claim that is ready for the first time, and notes that it was:
+    /// [`LATER`], for a note is as much work as what made the claim ready.
     async fn count(
         &mut self,
         before: &SandboxClaim,
@@ -251,6 +257,10 @@ impl Pass<'_> {
         if !self.context.settings.claim_observability_annotations {
             return Ok(());
         }
+        self.again = at.and_then(|at| left(at, now));
+        if self.again.is_some() {
+            return Ok(());
+        }
         self.write_claim(&report::note_ready(&self.claim, seen, at))
             .await
     }
@@ -271,4 +281,10 @@ impl Pass<'_> {
                 .warning(&self.claim, refusal.reason(), "Reconciling", note);
         }
     }
+}
+
+/// How long to wait yet with the note of a claim that was first ready at `at`.
+fn left(at: Timestamp, now: Timestamp) -> Option<Duration> {
+    let waited = now.duration_since(at).try_into().unwrap_or_default();
+    LATER.checked_sub(waited).filter(|left| !left.is_zero())
 }

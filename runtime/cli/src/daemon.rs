@@ -1,16 +1,22 @@
 //! What `mote serve` and `mote node` have in common: a process that listens
 //! until it is told to end.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
-use mote_node::{Node, SandboxPort};
+use ipnet::IpNet;
+use mote_node::{Node, Prefixes, SandboxPort};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
+
+/// Connections of one port that may wait to be taken, as tokio has it.
+const BACKLOG: i32 = 1024;
 
 /// The signals that ask for the end.
 pub(crate) struct Stops {
@@ -65,24 +71,47 @@ pub(crate) async fn bind(address: SocketAddr, advice: &str) -> Result<TcpListene
     Ok(listener.with_context(|| format!("failed to listen on {address}{advice}"))?)
 }
 
-/// A listener for each port of sandboxes' own addresses. It hears all of the
-/// machine's addresses; what is no sandbox's is turned away.
-pub(crate) async fn open_doors(
-    prefix: IpAddr,
+/// A listener for each port of sandboxes' own addresses, and for each family
+/// that they have. It hears all of the machine's addresses of that family;
+/// what is no sandbox's is turned away.
+pub(crate) fn open_doors(
+    prefixes: Prefixes,
     advice: &str,
 ) -> Result<Vec<(SandboxPort, TcpListener)>, Failure> {
     let mut doors = Vec::new();
-    for port in SandboxPort::ALL {
-        let address = SocketAddr::new(any(prefix), port.number());
-        doors.push((port, bind(address, advice).await?));
+    for prefix in prefixes.iter() {
+        for port in SandboxPort::ALL {
+            let address = any(prefix, port.number());
+            let door = listen(address)
+                .with_context(|| format!("failed to listen on {address}{advice}"))?;
+            doors.push((port, door));
+        }
     }
     Ok(doors)
 }
 
-/// Every address of the machine, of the family of this one.
-fn any(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+/// Every address of the machine, of the family of this prefix.
+fn any(prefix: IpNet, port: u16) -> SocketAddr {
+    match prefix {
+        IpNet::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
+        IpNet::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
     }
+}
+
+/// Listens to one family alone: the other has a listener of its own, or nobody
+/// has an address of it.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // As tokio's own: connections of before a restart may still be going.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }

@@ -61,7 +61,7 @@ async fn run(config: Config) -> Result<(), Failure> {
     let identity = identity.map_err(unknown)?;
     let own = daemon::bind(config.listen, &taken("--listen")).await?;
     let page = daemon::bind(config.metrics, &taken("--metrics")).await?;
-    let doors = daemon::open_doors(config.prefix.addr(), DOOR_TAKEN).await?;
+    let doors = daemon::open_doors(config.node.addresses, DOOR_TAKEN)?;
     let node = Node::open(config.node).map_err(|error| Failure::Host(error.into()))?;
     let rpc = Rpc::new(node.clone(), config.rpc);
     let (calls, rest) = (Tasks::default(), Tasks::default());

@@ -39,12 +39,8 @@ pub(crate) fn serve(args: ServeArgs, places: &PlacesArgs) -> Result<u8, Failure>
 async fn run(listen: SocketAddr, config: NodeConfig) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     let mut stops = Stops::watch()?;
-    let prefix = config.addresses;
     let listener = daemon::bind(listen, TAKEN).await?;
-    let doors = match prefix {
-        None => Vec::new(),
-        Some(prefix) => daemon::open_doors(prefix.addr(), TAKEN).await?,
-    };
+    let doors = daemon::open_doors(config.addresses, TAKEN)?;
     let node = Node::open(config).map_err(|error| Failure::Host(error.into()))?;
     let server = Server::new(node.clone());
     let limits = ListenLimits::default();

@@ -1,143 +1,193 @@
-//! An address for each sandbox, from a prefix that leads to this machine.
+//! Addresses for each sandbox, from prefixes that lead to this machine.
 
-use std::collections::HashMap;
+mod own;
+mod pool;
+mod prefixes;
+
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ipnet::IpNet;
 use mote_api::SandboxId;
 
-/// Most addresses of one prefix that are looked at for a free one: an IPv6
-/// prefix has more than anybody could.
-const MAX_LOOKED_AT: usize = 1 << 20;
+pub(crate) use own::Own;
+use pool::Pool;
+pub use prefixes::{Prefixes, PrefixesError};
 
-/// The addresses of a node's sandboxes.
-pub(crate) struct Addresses {
-    prefix: Option<IpNet>,
-    /// Addresses that may be given.
-    count: usize,
-    given: Mutex<Given>,
-}
-
-#[derive(Default)]
-struct Given {
-    owners: HashMap<IpAddr, SandboxId>,
-    /// The next is looked for after it: an address that was freed rests as
-    /// long as it can, for old connections and names may still lead there.
-    last: Option<IpAddr>,
-}
+/// The addresses of a node's sandboxes: each has one of every prefix.
+pub(crate) struct Addresses(Mutex<Vec<Pool>>);
 
 impl Addresses {
-    /// Addresses of this prefix; without one, no sandbox has one.
-    pub(crate) fn new(prefix: Option<IpNet>) -> Self {
-        let hosts = |prefix: IpNet| prefix.hosts().take(MAX_LOOKED_AT).count();
-        Self {
-            prefix,
-            count: prefix.map_or(0, hosts),
-            given: Mutex::default(),
-        }
+    /// Addresses of these prefixes; without any, no sandbox has one.
+    pub(crate) fn new(prefixes: Prefixes) -> Self {
+        Self(Mutex::new(prefixes.iter().map(Pool::new).collect()))
     }
 
-    /// How many sandboxes may have one; `None` where none has.
+    fn pools(&self) -> MutexGuard<'_, Vec<Pool>> {
+        // Whoever held it left each pool whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many sandboxes may have theirs; `None` where none has any.
     pub(crate) fn count(&self) -> Option<usize> {
-        self.prefix.map(|_| self.count)
+        self.pools().iter().map(Pool::count).min()
     }
 
-    fn given(&self) -> MutexGuard<'_, Given> {
-        // Each critical section is one operation of the map.
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A free address for this sandbox.
+    /// Free addresses for this sandbox, of every prefix.
     ///
     /// # Errors
-    /// There is none left, as a sentence.
-    pub(crate) fn give(&self, id: &SandboxId) -> Result<Option<IpAddr>, String> {
-        let Some(prefix) = self.prefix else {
-            return Ok(None);
-        };
-        let mut given = self.given();
-        let hosts = || prefix.hosts().take(MAX_LOOKED_AT);
-        let last = given.last;
-        let after = hosts().filter(|address| last.is_none_or(|last| *address > last));
-        let mut all = after.chain(hosts());
-        let free = all.find(|address| !given.owners.contains_key(address));
-        let address =
-            free.ok_or_else(|| format!("every address of {prefix} is taken; delete sandboxes"))?;
-        given.owners.insert(address, id.clone());
-        given.last = Some(address);
-        Ok(Some(address))
+    /// There is none left of one of them, as a sentence.
+    pub(crate) fn give(&self, id: &SandboxId) -> Result<Own, String> {
+        self.complete(Own::default(), id)
     }
 
-    /// Notes that a sandbox has this address from before, if it is one that
-    /// is given now and nobody else has it.
-    pub(crate) fn take(&self, address: IpAddr, id: &SandboxId) -> bool {
-        let ours = self.prefix.is_some_and(|prefix| prefix.contains(&address));
-        ours && *self
-            .given()
-            .owners
-            .entry(address)
-            .or_insert_with(|| id.clone())
-            == *id
-    }
-
-    /// Frees a sandbox's address.
-    pub(crate) fn free(&self, address: IpAddr, id: &SandboxId) {
-        let owners = &mut self.given().owners;
-        if owners.get(&address) == Some(id) {
-            owners.remove(&address);
+    /// The addresses of a sandbox, and free ones of the prefixes of which it
+    /// has none.
+    ///
+    /// # Errors
+    /// There is none left of one of them, as a sentence; it has those that it
+    /// had.
+    pub(crate) fn complete(&self, own: Own, id: &SandboxId) -> Result<Own, String> {
+        let mut pools = self.pools();
+        let mut more = Vec::new();
+        let lacking = |pool: &Pool| !own.has_family(pool.prefix().addr());
+        for at in 0..pools.len() {
+            let Some(pool) = pools.get_mut(at).filter(|pool| lacking(pool)) else {
+                continue;
+            };
+            let Some(address) = pool.give(id) else {
+                let full = pool.prefix();
+                more.iter().for_each(|more| free(&mut pools, *more, id));
+                return Err(format!(
+                    "every address of {full} is taken; delete sandboxes"
+                ));
+            };
+            more.push(address);
         }
+        Ok(own.iter().chain(more).collect())
+    }
+
+    /// Notes that a sandbox has these addresses from before; those of them
+    /// that are given now and that nobody else has.
+    pub(crate) fn take(&self, own: Own, id: &SandboxId) -> Own {
+        let mut pools = self.pools();
+        let mut held = |address: &IpAddr| pools.iter_mut().any(|pool| pool.take(*address, id));
+        own.iter().filter(|address| held(address)).collect()
+    }
+
+    /// Frees a sandbox's addresses.
+    pub(crate) fn free(&self, own: Own, id: &SandboxId) {
+        let mut pools = self.pools();
+        own.iter().for_each(|address| free(&mut pools, address, id));
     }
 
     /// Whose address it is.
     pub(crate) fn owner(&self, address: IpAddr) -> Option<SandboxId> {
-        self.given().owners.get(&address.to_canonical()).cloned()
+        let address = address.to_canonical();
+        let pools = self.pools();
+        pools.iter().find_map(|pool| pool.owner(address)).cloned()
     }
+}
+
+fn free(pools: &mut [Pool], address: IpAddr, id: &SandboxId) {
+    pools.iter_mut().for_each(|pool| pool.free(address, id));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(prefixes: &str) -> Addresses {
+        Addresses::new(prefixes.parse().unwrap())
+    }
+
+    fn id(name: &str) -> SandboxId {
+        name.parse().unwrap()
+    }
+
+    fn own(addresses: &[&str]) -> Own {
+        let parsed = addresses.iter().map(|address| address.parse::<IpAddr>());
+        parsed.map(Result::unwrap).collect()
+    }
+
     #[test]
     fn each_sandbox_has_its_own_address_until_it_goes() {
-        let addresses = Addresses::new(Some("127.77.0.0/30".parse().unwrap()));
-        let id = |name: &str| name.parse::<SandboxId>().unwrap();
-        let a = addresses.give(&id("a")).unwrap().unwrap();
-        let b = addresses.give(&id("b")).unwrap().unwrap();
+        let addresses = of("127.77.0.0/30");
+        let a = addresses.give(&id("a")).unwrap();
+        let b = addresses.give(&id("b")).unwrap();
         assert_ne!(a, b);
         assert!(addresses.give(&id("c")).is_err());
-        assert_eq!(addresses.owner(a), Some(id("a")));
+        let address = a.iter().next().unwrap();
+        assert_eq!(addresses.owner(address), Some(id("a")));
         addresses.free(a, &id("b"));
-        assert_eq!(addresses.owner(a), Some(id("a")));
+        assert_eq!(addresses.owner(address), Some(id("a")));
         addresses.free(a, &id("a"));
-        assert_eq!(addresses.give(&id("c")), Ok(Some(a)));
+        assert_eq!(addresses.give(&id("c")), Ok(a));
         assert_eq!(addresses.owner("127.0.0.1".parse().unwrap()), None);
     }
 
     #[test]
     fn a_freed_address_rests_while_there_are_others() {
-        let addresses = Addresses::new(Some("127.77.0.0/29".parse().unwrap()));
-        let id = |name: &str| name.parse::<SandboxId>().unwrap();
-        let a = addresses.give(&id("a")).unwrap().unwrap();
+        let addresses = of("127.77.0.0/29");
+        let a = addresses.give(&id("a")).unwrap();
         addresses.free(a, &id("a"));
-        assert_ne!(addresses.give(&id("b")), Ok(Some(a)));
+        assert_ne!(addresses.give(&id("b")), Ok(a));
     }
 
     #[test]
     fn an_address_from_before_has_one_owner() {
-        let addresses = Addresses::new(Some("127.77.0.0/29".parse().unwrap()));
-        let id = |name: &str| name.parse::<SandboxId>().unwrap();
-        let address = "127.77.0.3".parse().unwrap();
-        assert!(addresses.take(address, &id("a")));
-        assert!(!addresses.take(address, &id("b")));
-        assert!(!addresses.take("127.78.0.3".parse().unwrap(), &id("b")));
-        assert_eq!(addresses.owner(address), Some(id("a")));
+        let addresses = of("127.77.0.0/29");
+        let before = own(&["127.77.0.3"]);
+        assert_eq!(addresses.take(before, &id("a")), before);
+        assert_eq!(addresses.take(before, &id("b")), Own::default());
+        let elsewhere = own(&["127.78.0.3"]);
+        assert_eq!(addresses.take(elsewhere, &id("b")), Own::default());
+        assert_eq!(
+            addresses.owner("127.77.0.3".parse().unwrap()),
+            Some(id("a"))
+        );
         assert_eq!(addresses.count(), Some(6));
     }
 
     #[test]
+    fn of_two_prefixes_a_sandbox_has_one_address_each() {
+        let addresses = of("127.77.0.0/29,fd00::/126");
+        let a = addresses.give(&id("a")).unwrap();
+        assert_eq!(a, own(&["127.77.0.1", "fd00::1"]));
+        for address in a.iter() {
+            assert_eq!(addresses.owner(address), Some(id("a")), "{address}");
+        }
+        let mapped = "::ffff:127.77.0.1".parse().unwrap();
+        assert_eq!(addresses.owner(mapped), Some(id("a")));
+        assert_eq!(addresses.count(), Some(3), "as many as the smaller has");
+    }
+
+    #[test]
+    fn where_one_prefix_is_used_up_nothing_is_taken_of_the_other() {
+        let addresses = of("127.77.0.0/29,fd00::/127");
+        addresses.give(&id("a")).unwrap();
+        addresses.give(&id("b")).unwrap();
+        let full = "every address of fd00::/127 is taken; delete sandboxes";
+        assert_eq!(addresses.give(&id("c")), Err(full.to_owned()));
+        assert_eq!(addresses.owner("127.77.0.3".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn who_has_an_address_of_one_prefix_keeps_it_and_gets_one_of_the_other() {
+        let addresses = of("127.77.0.0/29,fd00::/126");
+        let before = own(&["127.77.0.5", "fd01::1"]);
+        let kept = addresses.take(before, &id("a"));
+        assert_eq!(kept, own(&["127.77.0.5"]));
+        let now = own(&["127.77.0.5", "fd00::1"]);
+        assert_eq!(addresses.complete(kept, &id("a")), Ok(now));
+        assert_eq!(addresses.complete(now, &id("a")), Ok(now));
+    }
+
+    #[test]
     fn without_a_prefix_nobody_has_one() {
-        assert_eq!(Addresses::new(None).give(&"a".parse().unwrap()), Ok(None));
+        let none = Addresses::new(Prefixes::default());
+        assert_eq!(
+            (none.give(&id("a")), none.count()),
+            (Ok(Own::default()), None)
+        );
     }
 }

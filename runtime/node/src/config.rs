@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use ipnet::IpNet;
 use mote_api::Limits;
 use mote_host::HostConfig;
 use rand::RngExt;
 
+use crate::addresses::Prefixes;
 use crate::images::ImagesConfig;
 
 /// What a node needs to know.
@@ -24,8 +24,8 @@ pub struct NodeConfig {
     pub folders: Vec<PathBuf>,
     /// Sandboxes that may be there at once.
     pub sandboxes: usize,
-    /// Addresses to give to sandboxes, one each; none unless named.
-    pub addresses: Option<IpNet>,
+    /// Addresses to give to sandboxes, one of each prefix; none unless named.
+    pub addresses: Prefixes,
     /// What callers have to show.
     pub token: Option<Token>,
     /// From where images are pulled; none are, unless this is there.

@@ -37,6 +37,7 @@ mod trace;
 mod tree;
 mod volumes;
 
+pub use addresses::{Prefixes, PrefixesError};
 pub use config::{NodeConfig, SandboxLimits, Token, TokenError};
 pub use images::{Authorities, AuthoritiesError, Authority, AuthorityError, ImagesConfig};
 pub use node::{Node, NodeError, most_limits};

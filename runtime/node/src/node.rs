@@ -4,7 +4,6 @@ mod admission;
 mod making;
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -189,9 +188,8 @@ impl Node {
         sandbox.go().await?;
         let removed = self.0.shared.store.remove(&sandbox.id, &sandbox.home);
         self.sandboxes().there.remove(&sandbox.id);
-        if let Some(address) = sandbox.record().address {
-            self.0.addresses.free(address, &sandbox.id);
-        }
+        let addresses = sandbox.record().addresses;
+        self.0.addresses.free(addresses, &sandbox.id);
         self.audit(&sandbox.id, action, None, caller);
         let gone = Change::Session(sandbox.id.clone());
         self.0.shared.feed.changed(gone);
@@ -344,29 +342,28 @@ fn lacks_image(shared: &Shared, record: &Record) -> Option<SpecError> {
     })
 }
 
-/// Sandboxes from before keep their addresses; those whose address is not one
-/// that is given now get another.
+/// Sandboxes from before keep their addresses; in place of one that is not
+/// given now they get another.
 fn readdress(mut kept: Vec<(Home, Record)>, addresses: &Addresses) -> Vec<(Home, Record)> {
     for (_, record) in &mut kept {
-        let held = |address: &IpAddr| addresses.take(*address, &record.id);
-        record.address = record.address.filter(held);
+        record.addresses = addresses.take(record.addresses, &record.id);
     }
     for (home, record) in &mut kept {
-        if record.address.is_none()
-            && let Err(error) = give_address(home, record, addresses)
-        {
-            tracing::warn!(sandbox = %record.id, error, "a sandbox from before has no address");
+        if let Err(error) = complete(home, record, addresses) {
+            tracing::warn!(sandbox = %record.id, error, "a sandbox from before lacks an address");
         }
     }
     kept
 }
 
-/// Gives a sandbox an address which it has after the next restart too.
-fn give_address(home: &Home, record: &mut Record, addresses: &Addresses) -> Result<(), String> {
-    let Some(address) = addresses.give(&record.id)? else {
+/// Gives a sandbox the addresses that it lacks, which it has after the next
+/// restart too.
+fn complete(home: &Home, record: &mut Record, addresses: &Addresses) -> Result<(), String> {
+    let all = addresses.complete(record.addresses, &record.id)?;
+    if all == record.addresses {
         return Ok(());
-    };
-    record.address = Some(address);
+    }
+    record.addresses = all;
     home.keep(record).map_err(|error| error.to_string())
 }
 

@@ -1,18 +1,18 @@
 //! What is remembered of a sandbox on disk, so that it outlives the process.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use mote_api::{Digest, Grant, Limits, SandboxId};
 use serde::{Deserialize, Serialize};
 
+use crate::addresses::Own;
 use crate::outfit::{Outfit, PLAIN};
 
 /// The form of records. A record of a later form is refused, not guessed at.
-/// The first knew no objects, the second no policies
-/// and no volumes.
-const FORM: u32 = 3;
+/// The first knew no objects, the second no policies and no volumes, the third
+/// one address at most.
+const FORM: u32 = 4;
 
 /// A sandbox as it was asked for, and where its life has led it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,8 @@ pub(crate) struct Record {
     pub(crate) idle_timeout_seconds: Option<u64>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) address: Option<IpAddr>,
+    #[serde(alias = "address")]
+    pub(crate) addresses: Own,
     /// It was suspended and waits to be resumed.
     pub(crate) suspended: bool,
     /// Whose session it is, if it is one.
@@ -116,12 +117,7 @@ pub(crate) struct Beginning {
 
 impl Record {
     /// The record of a sandbox that begins now.
-    pub(crate) fn new(
-        terms: Terms,
-        beginning: Beginning,
-        address: Option<IpAddr>,
-        now: Timestamp,
-    ) -> Self {
+    pub(crate) fn new(terms: Terms, beginning: Beginning, addresses: Own, now: Timestamp) -> Self {
         let Terms {
             id,
             image,
@@ -148,7 +144,7 @@ impl Record {
             idle_timeout_seconds,
             created_at: now,
             expires_at: ttl_seconds.and_then(after),
-            address,
+            addresses,
             suspended: beginning.suspended,
             object: beginning.object,
             outfit: (beginning.outfit != PLAIN).then(|| beginning.outfit.into()),
@@ -210,6 +206,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     pub(crate) fn terms(id: &str) -> Terms {
@@ -246,7 +244,7 @@ mod tests {
                 ..Outfit::default()
             },
         };
-        let record = Record::new(terms("a"), beginning, None, Timestamp::UNIX_EPOCH);
+        let record = Record::new(terms("a"), beginning, Own::default(), Timestamp::UNIX_EPOCH);
         let back = Record::parse(&record.to_bytes().unwrap()).unwrap();
         assert_eq!(back, record);
         assert_eq!(back.expires_at.unwrap().as_second(), 60);
@@ -254,8 +252,8 @@ mod tests {
 
     #[test]
     fn a_record_of_a_later_form_is_refused_by_its_number() {
-        let later = br#"{"form": 4, "whatever": true}"#;
-        assert!(matches!(Record::parse(later), Err(RecordError::Form(4))));
+        let later = br#"{"form": 5, "whatever": true}"#;
+        assert!(matches!(Record::parse(later), Err(RecordError::Form(5))));
         assert!(Record::parse(b"{}").is_err() && Record::parse(b"").is_err());
     }
 
@@ -264,14 +262,22 @@ mod tests {
         let record = Record::new(
             terms("a"),
             Beginning::default(),
-            None,
+            Own::default(),
             Timestamp::UNIX_EPOCH,
         );
         let mut first: serde_json::Value =
             serde_json::from_slice(&record.to_bytes().unwrap()).unwrap();
         first["form"] = 1.into();
+        let parts = first.as_object_mut().unwrap();
+        assert!(parts.remove("addresses").is_some());
+        parts.insert("address".to_owned(), "10.9.0.7".into());
         assert!(first.as_object_mut().unwrap().remove("object").is_some());
         let back = Record::parse(first.to_string().as_bytes()).unwrap();
         assert_eq!((back.object, back.id), (None, record.id));
+        assert!(
+            back.addresses
+                .iter()
+                .eq(["10.9.0.7".parse::<IpAddr>().unwrap()])
+        );
     }
 }

@@ -185,14 +185,13 @@ impl Rpc {
     /// What the node tells of itself.
     fn info(&self) -> v1::NodeInfo {
         let config = &self.0.node.0.config;
-        let prefix = config.addresses;
         let addresses = self.0.node.0.addresses.count();
         let most = addresses.map_or(config.sandboxes, |count| count.min(config.sandboxes));
         let room = self.room();
         v1::NodeInfo {
             name: self.0.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            prefixes: prefix.iter().map(ToString::to_string).collect(),
+            prefixes: config.addresses.iter().map(|it| it.to_string()).collect(),
             memory_bytes: room.capacity(),
             reserved_bytes: room.reserved(),
             max_sessions: u32::try_from(most).unwrap_or(u32::MAX),

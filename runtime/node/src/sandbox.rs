@@ -177,7 +177,7 @@ impl Sandbox {
             created_at: record.created_at.to_string(),
             last_active_at: life.last_active.to_string(),
             expires_at: record.expires_at.map(|at| at.to_string()),
-            address: record.address,
+            address: record.addresses.iter().next(),
             activity: Activity {
                 disk_bytes: life.disk_bytes(),
                 ..self.counters.told()

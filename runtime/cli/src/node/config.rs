@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use mote_api::{ByteSize, Limits};
 use mote_host::HostConfig;
 use mote_node::{
-    Authority, IdentityFiles, ImagesConfig, NodeConfig, RpcConfig, SandboxLimits, most_limits,
+    Authority, IdentityFiles, ImagesConfig, NodeConfig, Prefixes, RpcConfig, SandboxLimits,
+    most_limits,
 };
 
 use super::{authorities, memory, prefix};
@@ -25,10 +25,10 @@ The controller makes sandboxes here, by gRPC over TLS 1.3, and has to show a
 certificate of the authority in --tls-ca for the name --client-name; nobody
 else is answered. The files are read again when they change.
 
-Each sandbox has an address of its own, of the prefix that --addresses or
---addresses-file names: the machine has to route it to itself (ip route add
-local PREFIX dev lo). Whoever reaches an address may call the sandbox, as if it
-were a pod, at the ports 8080 (REST), 9090 (gRPC) and 8888 (python-runtime).
+Each sandbox has addresses of its own, one of each prefix that --addresses or
+--addresses-file names, which may be one of IPv4 and one of IPv6: the machine
+has to route them to itself (ip route add local PREFIX dev lo). Whoever reaches one may call the sandbox, as if it were a
+pod, at the ports 8080 (REST), 9090 (gRPC) and 8888 (python-runtime).
 
 A sandbox's image that is not built in is an OCI reference. It is pulled from
 its registry over TLS, once for all sandboxes, and kept in --state; the one
@@ -69,10 +69,10 @@ pub(crate) struct NodeArgs {
     /// DNS name in the controller's certificate
     #[arg(long, value_name = "NAME", default_value = "mote-controller")]
     client_name: String,
-    /// Addresses of this machine to give to sandboxes, one each, such as 10.99.7.0/24
-    #[arg(long, value_name = "PREFIX", group = "prefix")]
-    addresses: Option<IpNet>,
-    /// File that holds this prefix
+    /// Addresses of this machine to give to sandboxes, such as 10.99.7.0/24 or 10.99.7.0/24,fd00:99:7::/64
+    #[arg(long, value_name = "PREFIX[,PREFIX]", group = "prefix")]
+    addresses: Option<Prefixes>,
+    /// File that holds these prefixes
     #[arg(long, value_name = "FILE", group = "prefix")]
     addresses_file: Option<PathBuf>,
     /// Memory to give to sandboxes [default: 80 % of what this process may have]
@@ -116,7 +116,6 @@ pub(super) struct Config {
     pub(super) metrics: SocketAddr,
     pub(super) files: IdentityFiles,
     pub(super) client: String,
-    pub(super) prefix: IpNet,
     pub(super) drain: Duration,
     pub(super) compiled: Option<PathBuf>,
     pub(super) rpc: RpcConfig,
@@ -125,12 +124,12 @@ pub(super) struct Config {
 
 pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failure> {
     let mut mistakes = Vec::new();
-    let prefix = noted(&mut mistakes, prefix_of(&args));
+    let prefixes = noted(&mut mistakes, prefixes_of(&args));
     let memory = noted(&mut mistakes, args.memory.map_or_else(memory::to_give, Ok));
     let usual = noted(&mut mistakes, limits(args.timeout.into()));
     let extra = args.registry_ca.as_deref().map(authorities::read);
     let extra = noted(&mut mistakes, extra.transpose());
-    let (Some(prefix), Some(memory), Some(usual), Some(extra)) = (prefix, memory, usual, extra)
+    let (Some(prefixes), Some(memory), Some(usual), Some(extra)) = (prefixes, memory, usual, extra)
     else {
         return Err(Failure::Usage(mistakes));
     };
@@ -156,7 +155,7 @@ pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failu
         state,
         host,
         sandboxes: args.sandboxes,
-        addresses: Some(prefix),
+        addresses: prefixes,
         token: None,
         images: Some(images),
     };
@@ -169,7 +168,6 @@ pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failu
             ca: args.tls_ca,
         },
         client: args.client_name,
-        prefix,
         drain: Duration::from_secs(args.drain_seconds),
         compiled: args.compiled,
         rpc: RpcConfig {
@@ -185,9 +183,9 @@ fn noted<T>(mistakes: &mut Vec<String>, checked: Result<T, String>) -> Option<T>
     checked.map_err(|mistake| mistakes.push(mistake)).ok()
 }
 
-fn prefix_of(args: &NodeArgs) -> Result<IpNet, String> {
+fn prefixes_of(args: &NodeArgs) -> Result<Prefixes, String> {
     match (&args.addresses, &args.addresses_file) {
-        (Some(prefix), _) => Ok(*prefix),
+        (Some(prefixes), _) => Ok(*prefixes),
         (None, Some(file)) => prefix::read(file),
         (None, None) => Err("name the sandboxes' addresses with --addresses PREFIX".to_owned()),
     }

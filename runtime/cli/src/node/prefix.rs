@@ -1,36 +1,28 @@
-//! The prefix from which sandboxes have their addresses.
+//! The file that names the prefixes of sandboxes' addresses.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use ipnet::IpNet;
+use mote_node::{Prefixes, PrefixesError};
 
 use crate::paths;
 
-/// Longest file that names a prefix: one line.
+/// Longest file that names prefixes: a line or two.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// The prefix that a file names.
+/// The prefixes that a file names.
 ///
 /// # Errors
-/// It names none, or more than one; as a sentence.
-pub(super) fn read(path: &Path) -> Result<IpNet, String> {
+/// It names none, or two of one family; as a sentence.
+pub(super) fn read(path: &Path) -> Result<Prefixes, String> {
     let wrong = |why: String| format!("--addresses-file {}: {why}", path.display());
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text))
         .map_err(|error| wrong(paths::reason(&error)))?;
-    parse(&text).map_err(wrong)
-}
-
-fn parse(text: &str) -> Result<IpNet, String> {
-    let mut words = text.split_whitespace();
-    let (Some(word), None) = (words.next(), words.next()) else {
-        return Err("write one prefix into it, such as 10.99.7.0/24".to_owned());
-    };
-    word.parse()
-        .map_err(|_| format!("{word:?} is no prefix; write one such as 10.99.7.0/24"))
+    text.parse()
+        .map_err(|error: PrefixesError| wrong(error.to_string()))
 }
 
 #[cfg(test)]
@@ -38,18 +30,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_names_one_prefix() {
-        assert_eq!(parse("10.99.7.0/24\n"), Ok("10.99.7.0/24".parse().unwrap()));
-        assert_eq!(parse(" fd00::/112"), Ok("fd00::/112".parse().unwrap()));
-        for bad in [
-            "",
-            "\n",
-            "10.0.0.0",
-            "10.0.0.0/33",
-            "10.0.0.0/24\nfd00::/64",
-        ] {
-            assert!(parse(bad).is_err(), "{bad:?}");
-        }
+    fn a_file_names_prefixes_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("addresses");
+        std::fs::write(&path, "10.99.7.0/24\nfd00:99:7::/64\n").unwrap();
+        assert_eq!(
+            read(&path),
+            Ok("10.99.7.0/24,fd00:99:7::/64".parse().unwrap())
+        );
+        std::fs::write(&path, "10.99.7.0/24\n10.98.7.0/24\n").unwrap();
+        let error = read(&path).unwrap_err();
+        let told = format!("--addresses-file {}: ", path.display());
+        assert!(
+            error.starts_with(&told) && error.contains("of one family"),
+            "{error}"
+        );
     }
 
     #[test]

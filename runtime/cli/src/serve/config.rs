@@ -132,7 +132,7 @@ pub(super) fn check(args: ServeArgs, places: &PlacesArgs) -> Result<Config, Fail
         state,
         host,
         sandboxes,
-        addresses,
+        addresses: addresses.map(Into::into).unwrap_or_default(),
         token,
         images: None,
     };

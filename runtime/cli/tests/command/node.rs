@@ -1,5 +1,6 @@
 //! `mote node`: sessions that a controller asks for by gRPC over TLS.
 
+mod addresses;
 mod authority;
 mod harness;
 mod images;

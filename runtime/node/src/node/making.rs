@@ -1,6 +1,5 @@
 //! How sandboxes come into being: new, or with the files of another.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,6 +8,7 @@ use mote_api::{Sandbox as Told, SandboxEventKind, SandboxId, SandboxSpec};
 use mote_surface::{Caller, Unavailable};
 
 use super::{FORK_WAIT, Node, SpecError, admission, interrupted};
+use crate::addresses::Own;
 use crate::audit::Action;
 use crate::backend::writing;
 use crate::feed::Change;
@@ -120,7 +120,7 @@ impl Node {
     ) -> Result<Told, CreateError> {
         let id = terms.id.clone();
         let reserved = self.reserve(&id)?;
-        let record = Record::new(terms, beginning, reserved.address, Timestamp::now());
+        let record = Record::new(terms, beginning, reserved.addresses, Timestamp::now());
         let told = self.place(record, from, sent, reserved).await?;
         let action = if from.is_some() {
             Action::Fork
@@ -148,12 +148,12 @@ impl Node {
                 "{most} sandboxes are there, which is the most here; delete some"
             )));
         }
-        let address = self.0.addresses.give(id).map_err(CreateError::Full)?;
+        let addresses = self.0.addresses.give(id).map_err(CreateError::Full)?;
         sandboxes.making.insert(id.clone());
         Ok(Reserved {
             node: self.clone(),
             id: id.clone(),
-            address,
+            addresses,
             kept: false,
         })
     }
@@ -188,12 +188,12 @@ impl Node {
     }
 }
 
-/// A name, and an address, for a sandbox that is being made; given back when
+/// A name, and addresses, for a sandbox that is being made; given back when
 /// dropped, unless it was made.
 struct Reserved {
     node: Node,
     id: SandboxId,
-    address: Option<IpAddr>,
+    addresses: Own,
     kept: bool,
 }
 
@@ -212,8 +212,6 @@ impl Drop for Reserved {
             return;
         }
         self.node.sandboxes().making.remove(&self.id);
-        if let Some(address) = self.address {
-            self.node.0.addresses.free(address, &self.id);
-        }
+        self.node.0.addresses.free(self.addresses, &self.id);
     }
 }

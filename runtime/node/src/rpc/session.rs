@@ -24,7 +24,7 @@ pub(super) fn told(sandbox: &Sandbox) -> Option<v1::Session> {
             phase: phase.into(),
             exit_code: None,
             policy: object.policy.clone(),
-            addresses: record.address.iter().map(ToString::to_string).collect(),
+            addresses: record.addresses.iter().map(|it| it.to_string()).collect(),
             has_files,
             resources: Some(v1::Resources {
                 memory_bytes: record.limits.memory.as_u64(),

@@ -35,7 +35,7 @@ pub(super) fn open(state: &Path, change: impl FnOnce(&mut NodeConfig)) -> Rpc {
         },
         folders: Vec::new(),
         sandboxes: 100,
-        addresses: Some("127.79.0.0/28".parse().unwrap()),
+        addresses: "127.79.0.0/28".parse().unwrap(),
         token: None,
         images: None,
     };
@@ -110,7 +110,7 @@ async fn no_more_watch_than_may() {
 async fn there_are_as_many_sessions_as_addresses() {
     let state = tempfile::tempdir().unwrap();
     let rpc = open(state.path(), |config| {
-        config.addresses = Some("127.79.0.0/30".parse().unwrap());
+        config.addresses = "127.79.0.0/30".parse().unwrap();
     });
     assert_eq!(rpc.info().max_sessions, 2);
     for n in 1..=2 {
@@ -133,7 +133,7 @@ async fn a_session_has_an_address_of_todays_prefix_and_keeps_it() {
         ensure(&rpc, numbered(2)).await
     };
     let moved = |config: &mut NodeConfig| {
-        config.addresses = Some("127.80.0.0/28".parse().unwrap());
+        config.addresses = "127.80.0.0/28".parse().unwrap();
     };
     let after = {
         let rpc = open(state.path(), moved);
@@ -144,6 +144,29 @@ async fn a_session_has_an_address_of_todays_prefix_and_keeps_it() {
     let rpc = open(state.path(), moved);
     assert_eq!(ensure(&rpc, numbered(2)).await, after);
     assert_ne!(ensure(&rpc, numbered(1)).await.addresses, after.addresses);
+}
+
+#[tokio::test]
+async fn a_session_keeps_its_address_where_its_node_gets_a_second_prefix() {
+    let state = tempfile::tempdir().unwrap();
+    let before = {
+        let rpc = open(state.path(), |_| {});
+        ensure(&rpc, numbered(1)).await
+    };
+    let both = |config: &mut NodeConfig| {
+        config.addresses = "127.79.0.0/28,fd00:79::/120".parse().unwrap();
+    };
+    let after = {
+        let rpc = open(state.path(), both);
+        assert_eq!(rpc.info().prefixes, ["127.79.0.0/28", "fd00:79::/120"]);
+        ensure(&rpc, numbered(1)).await
+    };
+    assert_eq!(after.addresses[0], before.addresses[0]);
+    assert_eq!(after.addresses[1], "fd00:79::1");
+    let less = open(state.path(), |config| {
+        config.addresses = "fd00:79::/120".parse().unwrap();
+    });
+    assert_eq!(ensure(&less, numbered(1)).await.addresses, ["fd00:79::1"]);
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ pub(super) struct Host {
     state: TempDir,
     pub(super) tls: TempDir,
     flags: Vec<String>,
+    /// From where sessions have their addresses, from the next start on.
+    pub(super) addresses: String,
     pub(super) authority: Authority,
     _doors: MutexGuard<'static, ()>,
 }
@@ -52,13 +54,19 @@ impl Host {
     }
 
     pub(super) async fn with(flags: &[&str]) -> Self {
+        Self::at("127.78.0.0/22", flags).await
+    }
+
+    /// One whose sessions have addresses of these prefixes.
+    pub(super) async fn at(addresses: &str, flags: &[&str]) -> Self {
         warm_cache();
         let doors = DOORS.lock().await;
         let (state, tls) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let authority = Authority::new();
         authority.equip(tls.path());
-        let flags = flags.iter().map(ToString::to_string).collect();
-        let (child, rpc, page) = start(&state, &tls, &flags);
+        let flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
+        let addresses = addresses.to_owned();
+        let (child, rpc, page) = start(&state, &tls, &addresses, &flags);
         Self {
             child,
             rpc,
@@ -66,6 +74,7 @@ impl Host {
             state,
             tls,
             flags,
+            addresses,
             authority,
             _doors: doors,
         }
@@ -75,7 +84,8 @@ impl Host {
     pub(super) fn crash(&mut self) {
         kill_process(Pid::from_child(&self.child), Signal::KILL).unwrap();
         self.child.wait().unwrap();
-        (self.child, self.rpc, self.page) = start(&self.state, &self.tls, &self.flags);
+        let Self { state, tls, .. } = self;
+        (self.child, self.rpc, self.page) = start(state, tls, &self.addresses, &self.flags);
     }
 
     /// Asks it to end.
@@ -139,16 +149,16 @@ impl Drop for Host {
     }
 }
 
-fn start(state: &TempDir, tls: &TempDir, flags: &Vec<String>) -> (Child, SocketAddr, SocketAddr) {
+fn start(
+    state: &TempDir,
+    tls: &TempDir,
+    addresses: &str,
+    flags: &[String],
+) -> (Child, SocketAddr, SocketAddr) {
     let mut command = mote(&shared_cache());
     command
-        .args([
-            "node",
-            "--node-name",
-            "worker-1",
-            "--addresses",
-            "127.78.0.0/22",
-        ])
+        .args(["node", "--node-name", "worker-1"])
+        .args(["--addresses", addresses])
         .args(["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
         .arg("--state")
         .arg(state.path())

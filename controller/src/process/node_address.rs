@@ -1,6 +1,6 @@
 //! `mote-controller node-address`: run on a node before its node host, with
-//! the right to change routes. Chooses the prefix of its sandboxes, lets the
-//! node take it for its own, and writes it down for the node host.
+//! the right to change routes. Chooses the prefixes of its sandboxes, lets the
+//! node take them for its own, and writes them down for the node host.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -26,27 +26,30 @@ const LOCAL_TABLE: u32 = 255;
 pub struct NodeAddress {
     /// The node.
     pub node: String,
-    /// Where the prefix is written to.
+    /// Where the prefixes are written to.
     pub out: PathBuf,
-    /// The prefix, in place of the node's annotation.
+    /// The prefixes, in place of the node's annotation.
     pub addresses: Option<String>,
 }
 
 /// Chooses, routes, and writes down.
 ///
 /// # Errors
-/// There is no prefix, or the kernel does not take the route.
+/// There is no prefix, or the kernel does not take a route.
 pub async fn run(told: NodeAddress) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("no cluster")?;
     let nodes = Api::<Node>::all(client).list(&ListParams::default()).await;
     let nodes = nodes.context("failed to list nodes")?.items;
-    let prefix = address::choose(told.addresses.as_deref(), &told.node, &nodes)?;
-    route(prefix)
-        .await
-        .with_context(|| format!("failed to route {prefix} to this node"))?;
-    write(&told.out, prefix)?;
-    println!(
-        "sandboxes of node {} have the addresses {prefix}",
+    let prefixes = address::choose(told.addresses.as_deref(), &told.node, &nodes)?;
+    for prefix in &prefixes {
+        route(*prefix)
+            .await
+            .with_context(|| format!("failed to route {prefix} to this node"))?;
+    }
+    let lines: String = prefixes.iter().map(|it| format!("{it}\n")).collect();
+    write(&told.out, &lines)?;
+    print!(
+        "sandboxes of node {} have the addresses\n{lines}",
         told.node
     );
     Ok(())
@@ -69,7 +72,7 @@ async fn route(prefix: IpNet) -> anyhow::Result<()> {
     Ok(added?)
 }
 
-fn write(out: &Path, prefix: IpNet) -> anyhow::Result<()> {
-    let written = std::fs::write(out, format!("{prefix}\n"));
+fn write(out: &Path, lines: &str) -> anyhow::Result<()> {
+    let written = std::fs::write(out, lines);
     written.with_context(|| format!("failed to write {}", out.display()))
 }

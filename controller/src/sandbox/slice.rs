@@ -1,4 +1,5 @@
-//! The endpoint slice that leads from a sandbox's service to its session.
+//! The endpoint slices that lead from a sandbox's service to its session: one
+//! for each family of its addresses.
 
 use std::net::IpAddr;
 
@@ -22,16 +23,69 @@ const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// What stands there.
 const MANAGER: &str = "mote-controller";
 
-/// The name of the slice.
-fn name(subject: &Subject<'_>) -> String {
-    format!("{}-session", subject.name)
+/// A family of addresses, which has a slice of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Family {
+    V4,
+    V6,
 }
 
-/// The slice to be. A session has addresses of one family.
-fn slice(subject: &Subject<'_>, backing: &Backing) -> EndpointSlice {
+impl Family {
+    const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// As slices call it.
+    fn told(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
+
+    /// The name of its slice.
+    fn name(self, subject: &Subject<'_>) -> String {
+        match self {
+            Self::V4 => format!("{}-session", subject.name),
+            Self::V6 => format!("{}-session-ipv6", subject.name),
+        }
+    }
+
+    /// The addresses that are of it.
+    fn of(self, addresses: &[String]) -> Vec<String> {
+        let is_of = |address: &&String| {
+            let v6 = address.parse::<IpAddr>().is_ok_and(|it| it.is_ipv6());
+            v6 == (self == Self::V6)
+        };
+        addresses.iter().filter(is_of).cloned().collect()
+    }
+}
+
+/// What to do about the slice of a family.
+#[derive(Debug, PartialEq)]
+enum Step {
+    /// There is none, and none is to be.
+    Nothing,
+    /// It is to be so.
+    Put(Box<EndpointSlice>),
+    /// What it leads to is nobody's, or another's soon.
+    Remove,
+}
+
+/// Decides. Nobody watches slices: the status says what was there when they
+/// were last written.
+fn decide(subject: &Subject<'_>, backing: Option<&Backing>, family: Family) -> Step {
+    let status = subject.sandbox.status.as_ref();
+    let had = status.is_some_and(|status| !family.of(&status.pod_ips).is_empty());
+    match backing.filter(|backing| !family.of(&backing.ips).is_empty()) {
+        Some(backing) => Step::Put(slice(subject, backing, family).into()),
+        None if had => Step::Remove,
+        None => Step::Nothing,
+    }
+}
+
+/// The slice to be.
+fn slice(subject: &Subject<'_>, backing: &Backing, family: Family) -> EndpointSlice {
     let pod = &subject.sandbox.spec.blueprint.pod_template.spec;
-    let v6 = |ip: &String| ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6());
-    let mut metadata = child(subject, &name(subject));
+    let mut metadata = child(subject, &family.name(subject));
     metadata.labels = Some(
         [(SERVICE, subject.name), (MANAGED_BY, MANAGER)]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -39,14 +93,9 @@ fn slice(subject: &Subject<'_>, backing: &Backing) -> EndpointSlice {
     );
     EndpointSlice {
         metadata,
-        address_type: if backing.ips.iter().any(v6) {
-            "IPv6"
-        } else {
-            "IPv4"
-        }
-        .to_owned(),
+        address_type: family.told().to_owned(),
         endpoints: Some(vec![Endpoint {
-            addresses: backing.ips.clone(),
+            addresses: family.of(&backing.ips),
             conditions: Some(EndpointConditions {
                 ready: Some(backing.ready),
                 ..EndpointConditions::default()
@@ -67,14 +116,8 @@ fn port(port: ServicePort) -> EndpointPort {
     }
 }
 
-/// Whether there was something to lead to.
-fn had_addresses(subject: &Subject<'_>) -> bool {
-    let status = subject.sandbox.status.as_ref();
-    status.is_some_and(|status| !status.pod_ips.is_empty())
-}
-
-/// Whether the slice, which nobody watches, was last written as it is to be:
-/// the status says what was there then.
+/// Whether the slices, which nobody watches, were last written as they are to
+/// be: the status says what was there then.
 fn is_written(subject: &Subject<'_>, observed: &Observed) -> bool {
     let Some(status) = &subject.sandbox.status else {
         return false;
@@ -100,27 +143,35 @@ impl Hands<'_> {
         if found != ServiceFound::Here || is_written(subject, observed) {
             return Ok(());
         }
-        let name = name(subject);
-        match observed {
-            Observed::Here(backing) if !backing.ips.is_empty() => {
-                let slice = slice(subject, backing);
-                match context.create(&slice).await {
-                    Ok(_) => Ok(()),
-                    Err(WriteError::AlreadyExists(_)) => self.mend(&name, slice).await,
-                    Err(error) => Err(error.into()),
+        let backing = match observed {
+            Observed::Here(backing) => Some(backing),
+            Observed::Absent | Observed::Resting(_) => None,
+            Observed::Unknown => return Ok(()),
+        };
+        for family in Family::ALL {
+            let name = family.name(subject);
+            match decide(subject, backing, family) {
+                Step::Nothing => {}
+                Step::Put(slice) => self.put(&name, *slice).await?,
+                Step::Remove => {
+                    let namespace = subject.namespace;
+                    let gone =
+                        context.delete::<EndpointSlice>(namespace, &name, Deletion::default());
+                    match gone.await {
+                        Ok(()) | Err(WriteError::NotFound(_)) => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
             }
-            // The address that it leads to is nobody's, or another's soon.
-            Observed::Here(_) if !had_addresses(subject) => Ok(()),
-            Observed::Here(_) | Observed::Absent | Observed::Resting(_) => {
-                let gone =
-                    context.delete::<EndpointSlice>(subject.namespace, &name, Deletion::default());
-                match gone.await {
-                    Ok(()) | Err(WriteError::NotFound(_)) => Ok(()),
-                    Err(error) => Err(error.into()),
-                }
-            }
-            Observed::Unknown => Ok(()),
+        }
+        Ok(())
+    }
+
+    async fn put(&self, name: &str, slice: EndpointSlice) -> Result<(), Trouble> {
+        match self.context.create(&slice).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::AlreadyExists(_)) => self.mend(name, slice).await,
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -175,7 +226,7 @@ mod tests {
                 ..Default::default()
             }]);
         });
-        let slice = slice(&subject(&sandbox), &backing());
+        let slice = slice(&subject(&sandbox), &backing(), Family::V4);
         assert_eq!(slice.metadata.labels.unwrap()[SERVICE], "box");
         assert_eq!(slice.endpoints.unwrap()[0].addresses, ["10.0.0.7"]);
         let ports = slice.ports.unwrap();
@@ -183,6 +234,42 @@ mod tests {
             (ports[0].port, ports[0].name.as_deref()),
             (Some(8888), Some("p-8888-tcp"))
         );
+    }
+
+    #[test]
+    fn each_family_has_a_slice_and_loses_it_with_its_address() {
+        let steps = |sandbox: &_, ips: &[&str]| {
+            let backing = Backing {
+                ips: ips.iter().map(ToString::to_string).collect(),
+                ..backing()
+            };
+            let subject = subject(sandbox);
+            let told = |family| match decide(&subject, Some(&backing), family) {
+                Step::Nothing => String::new(),
+                Step::Remove => "removed".to_owned(),
+                Step::Put(slice) => {
+                    let endpoints = slice.endpoints.unwrap();
+                    let addresses = endpoints[0].addresses.join(" ");
+                    let name = slice.metadata.name.unwrap();
+                    format!("{name} {} {addresses}", slice.address_type)
+                }
+            };
+            Family::ALL.map(told)
+        };
+        let (v4, v6) = ("box-session IPv4 10.0.0.7", "box-session-ipv6 IPv6 fd00::7");
+        let mut sandbox = sandbox();
+        assert_eq!(steps(&sandbox, &["10.0.0.7", "fd00::7"]), [v4, v6]);
+        assert_eq!(steps(&sandbox, &["10.0.0.7"]), [v4, ""]);
+        assert_eq!(steps(&sandbox, &["fd00::7"]), ["", v6]);
+        assert_eq!(steps(&sandbox, &[]), ["", ""]);
+        sandbox.status = Some(crate::crd::SandboxStatus {
+            pod_ips: vec!["10.0.0.7".to_owned(), "fd00::7".to_owned()],
+            ..Default::default()
+        });
+        assert_eq!(steps(&sandbox, &["fd00::7"]), ["removed", v6]);
+        assert_eq!(steps(&sandbox, &[]), ["removed", "removed"]);
+        let gone = Family::ALL.map(|family| decide(&subject(&sandbox), None, family));
+        assert_eq!(gone, [Step::Remove, Step::Remove]);
     }
 
     #[test]

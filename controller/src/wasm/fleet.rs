@@ -23,6 +23,7 @@ use member::Member;
 
 pub use fate::Fate;
 
+mod apart;
 mod census;
 mod fate;
 mod member;
@@ -294,11 +295,12 @@ impl Fleet {
         state.waiting.iter().cloned().collect()
     }
 
-    /// We do not speak with a node host: why. Its sandboxes, if that is new.
-    pub(super) fn refuse(&self, name: &str, why: &str) -> Vec<Key> {
+    /// We do not listen to a node host, which is of our kind or of another: why.
+    /// Its sandboxes, if that is new.
+    pub(super) fn refuse(&self, name: &str, why: &str, kinship: Option<Kinship>) -> Vec<Key> {
         let mut state = self.state();
         let member = state.members.entry(name.to_owned()).or_default();
-        if member.refuse(why) {
+        if member.refuse(why, kinship) {
             member.keys()
         } else {
             Vec::new()

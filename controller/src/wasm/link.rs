@@ -10,7 +10,8 @@ use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::node_service_client::NodeServiceClient;
 use mote_rpc::v1::watch_event::Event;
 use mote_rpc::v1::{
-    DeleteRequest, EnsureRequest, PoliceRequest, Refusal, Session, SessionSpec, WatchRequest,
+    DeleteRequest, EnsureRequest, NodeInfo, PoliceRequest, Refusal, Session, SessionSpec,
+    WatchRequest,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -177,22 +178,13 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
                 Err(status) => return told(&status),
             };
             match event {
-                Some(Event::Node(info)) if info.name != *node => {
-                    return format!("it calls itself {:?}", info.name);
-                }
-                Some(Event::Node(info)) => match version::compare(version::OWN, &info.version) {
-                    Ok(kinship) => {
-                        if kinship == Kinship::Other && fleet.link(node).is_none() {
-                            let (theirs, ours) = (&info.version, version::OWN);
-                            tracing::warn!(node, theirs, ours, "a node host is of another version");
-                        }
-                        tell(fleet.begin(node, info, kinship));
-                    }
-                    Err(why) => {
-                        tell(fleet.refuse(node, &why));
+                Some(Event::Node(info)) => {
+                    let (keys, met) = meet(fleet, node, info);
+                    tell(keys);
+                    if let Err(why) = met {
                         return why;
                     }
-                },
+                }
                 Some(Event::Session(session)) => {
                     tell(fleet.told(node, session).into_iter().collect())
                 }
@@ -210,6 +202,26 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
         ended = hearing => ended,
         ended = serve(fleet, node, client.clone(), asked, policies.clone()) => ended,
     }
+}
+
+/// Notes what a node host tells of itself, if it is one to listen to: else why
+/// not. Its sandboxes are looked at again.
+fn meet(fleet: &Fleet, node: &str, info: NodeInfo) -> (Vec<Key>, Result<(), String>) {
+    if info.name != node {
+        return (Vec::new(), Err(format!("it calls itself {:?}", info.name)));
+    }
+    let kinship = match version::compare(version::OWN, &info.version) {
+        Ok(kinship) => kinship,
+        Err(why) => return (fleet.refuse(node, &why, None), Err(why)),
+    };
+    if let Err(why) = fleet.keep_apart(node, &info) {
+        return (fleet.refuse(node, &why, Some(kinship)), Err(why));
+    }
+    if kinship == Kinship::Other && fleet.link(node).is_none() {
+        let (theirs, ours) = (&info.version, version::OWN);
+        tracing::warn!(node, theirs, ours, "a node host is of another version");
+    }
+    (fleet.begin(node, info, kinship), Ok(()))
 }
 
 /// Tells the node host who may call its sessions.

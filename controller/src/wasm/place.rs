@@ -19,7 +19,7 @@ pub struct NodeView {
     pub cordoned: bool,
     /// Whether its node host is heard.
     pub heard: bool,
-    /// Whether its node host is of a version that we do not speak with.
+    /// Whether its node host is one that we do not listen to.
     pub refused: bool,
     /// Memory it has to give, in bytes.
     pub memory_bytes: u64,
@@ -41,7 +41,7 @@ enum Unfit {
     Cordoned,
     Tainted,
     Labels,
-    Version,
+    Refused,
     Unheard,
     Full,
     Memory,
@@ -54,7 +54,9 @@ impl Unfit {
             Self::Cordoned => "node(s) were unschedulable",
             Self::Tainted => "node(s) had untolerated taint(s)",
             Self::Labels => "node(s) didn't match Pod's node affinity/selector",
-            Self::Version => "node(s) had a node host of another version",
+            Self::Refused => {
+                "node(s) had a node host that is refused, as the controller's log says"
+            }
             Self::Unheard => "node(s) had no node host that answers",
             Self::Full => "Too many sandboxes",
             Self::Memory => "Insufficient memory",
@@ -123,7 +125,7 @@ fn fits(wanted: &Wanted, node: &NodeView) -> Result<(), Unfit> {
     } else if !labels.iter().all(has) {
         Err(Unfit::Labels)
     } else if node.refused {
-        Err(Unfit::Version)
+        Err(Unfit::Refused)
     } else if !node.heard {
         Err(Unfit::Unheard)
     } else if node.places == 0 {

@@ -18,8 +18,8 @@ struct Census(Arc<Fleet>);
 /// How it stands with a node host.
 #[derive(Clone, Copy, Debug, EncodeLabelSet, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Labels {
-    /// `heard`, `silent`, or `refused` for one of a version that we do not
-    /// speak with.
+    /// `heard`, `silent`, or `refused` for one that we do not listen to: it is
+    /// of a version that we do not speak with, or has addresses of another.
     pub(super) state: &'static str,
     /// `same`, `other`, or `unknown` before its first word.
     pub(super) version: &'static str,

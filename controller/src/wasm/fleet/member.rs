@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use mote_rpc::v1::{NodeInfo, Phase, Session};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +25,8 @@ pub(super) struct Member {
     view: NodeView,
     /// Whether Kubernetes knows the node.
     known: bool,
+    /// Since when it knows it.
+    born: Option<Timestamp>,
     /// Where the host is.
     pub(super) host: Option<Host>,
     /// What ends the connection to it, where it is followed.
@@ -39,7 +43,7 @@ pub(super) struct Member {
     info: NodeInfo,
     /// How its version stands to ours, once it has told it.
     kinship: Option<Kinship>,
-    /// Why we do not speak with it, if so.
+    /// Why we do not listen to it, if so.
     refused: Option<String>,
     /// Its sessions by UID, as they were last told.
     sessions: HashMap<String, Arc<Session>>,
@@ -67,6 +71,8 @@ impl Member {
             std::mem::replace(&mut self.view.cordoned, said.cordoned),
         );
         self.known = node.is_some();
+        let born = node.and_then(|node| node.metadata.creation_timestamp.as_ref());
+        self.born = born.map(|Time(born)| *born);
         let view = &self.view;
         if before.3 != view.taints || self.tainted.is_none() {
             self.tainted = Some(Instant::now());
@@ -155,8 +161,25 @@ impl Member {
         self.weigh();
     }
 
-    /// We do not speak with the host: why. Whether that is new.
-    pub(super) fn refuse(&mut self, why: &str) -> bool {
+    /// Since when Kubernetes knows the node.
+    pub(super) fn born(&self) -> Option<Timestamp> {
+        self.born
+    }
+
+    /// Whether its host is listened to and has told of these prefixes.
+    pub(super) fn has(&self, info: &NodeInfo) -> bool {
+        self.link.is_some() && self.refused.is_none() && self.info.prefixes == info.prefixes
+    }
+
+    /// What its host said of itself, if that is still there and was listened
+    /// to: its sessions have the addresses.
+    pub(super) fn gives(&self) -> Option<&NodeInfo> {
+        (self.host.is_some() && self.refused.is_none()).then_some(&self.info)
+    }
+
+    /// We do not listen to the host: why. Whether that is new.
+    pub(super) fn refuse(&mut self, why: &str, kinship: Option<Kinship>) -> bool {
+        self.kinship = kinship;
         let before = self.refused.replace(why.to_owned());
         self.view.refused = true;
         before.as_deref() != Some(why)
@@ -171,8 +194,8 @@ impl Member {
                 (None, None) => "silent",
             },
             version: match (self.kinship, &self.refused) {
-                (_, Some(_)) | (Some(Kinship::Other), None) => "other",
-                (Some(Kinship::Same), None) => "same",
+                (Some(Kinship::Other), _) | (None, Some(_)) => "other",
+                (Some(Kinship::Same), _) => "same",
                 (None, None) => "unknown",
             },
         }

@@ -29,8 +29,10 @@ pub(crate) async fn rows(story: &Story) -> Vec<Row> {
     story.create::<SandboxWarmPool>(pool("some", "w", 20)).await;
     let mut rows = sandboxes(story).await;
     rows.extend(claims(story).await);
-    rows.push(sandboxes_at_once(story).await);
+    noted(story).await;
     rows.push(claims_at_once(story).await);
+    noted(story).await;
+    rows.push(sandboxes_at_once(story).await);
     rows.extend(many(story).await);
     rows
 }
@@ -111,6 +113,16 @@ async fn call(address: &str) -> String {
         .expect("a body");
     let told: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
     told["stdout"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Waits until the controller has written of all claims that are ready what it
+/// writes later: a row is to measure its own work alone.
+async fn noted(story: &Story) {
+    const READY: &str = "agents.x-k8s.io/claim-first-ready-at";
+    let is_noted = |claim: &SandboxClaim| claim.annotations().contains_key(READY);
+    story
+        .until_all::<SandboxClaim>("", "noted", |all| all.iter().all(is_noted))
+        .await;
 }
 
 async fn sandboxes_at_once(story: &Story) -> Row {

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mote_api::{
-    Access, Digest, End, Grants, GuestPath, Invocation, Limits, Outcome, Preopen, Rejection,
-    StreamUsage, Usage,
+    Access, ByteSize, Digest, End, Grants, GuestPath, Invocation, Limits, Outcome, Preopen,
+    Rejection, StreamUsage, Usage,
 };
 use tempfile::TempDir;
 use tokio::sync::OwnedSemaphorePermit;
@@ -25,6 +25,10 @@ use crate::scope::{Call, Scope};
 use crate::spill::{self, Spilled};
 use crate::stdio::{Input, Meter, Metered, Output, Stdio};
 use crate::terminal::{OnTerminal, Terminal};
+
+/// The deadline of a program that has none: longer than any host runs, and
+/// short enough for every clock to count to.
+const NO_DEADLINE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Where a call's standard streams lead.
 #[derive(Clone, Default)]
@@ -135,7 +139,8 @@ impl Session {
         streams: Streams,
         cancel: impl Future<Output = ()>,
     ) -> Result<Outcome, RunError> {
-        let (account, scope, call) = self.admit(invocation, streams)?;
+        let limits = self.limits_of(invocation)?;
+        let (account, scope, call) = self.admit(invocation, streams, limits)?;
         let mut cancel = std::pin::pin!(cancel);
         let started = tokio::select! {
             biased;
@@ -162,7 +167,37 @@ impl Session {
         invocation: &Invocation,
         streams: Streams,
     ) -> Result<Launched, RunError> {
-        let (account, scope, call) = self.admit(invocation, streams)?;
+        let limits = self.limits_of(invocation)?;
+        self.launch_within(invocation, streams, limits).await
+    }
+
+    /// As [`Session::launch`], for a program that is no call and lives as long
+    /// as it likes: its memory, files and processes at once are bounded, its
+    /// time is not, nor what it writes or starts in all that time.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn launch_lasting(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+    ) -> Result<Launched, RunError> {
+        let limits = Limits {
+            deadline: NO_DEADLINE,
+            output: ByteSize::bytes(u64::MAX),
+            spawns: u32::MAX,
+            ..self.limits_of(invocation)?
+        };
+        self.launch_within(invocation, streams, limits).await
+    }
+
+    async fn launch_within(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+        limits: Limits,
+    ) -> Result<Launched, RunError> {
+        let (account, scope, call) = self.admit(invocation, streams, limits)?;
         let (slot, instance) = self.start(&account.budget, scope, call).await?;
         Ok(Launched {
             account,
@@ -187,18 +222,23 @@ impl Session {
         Disk::of(&self.ledger)
     }
 
-    fn admit(
-        &self,
-        invocation: &Invocation,
-        streams: Streams,
-    ) -> Result<(Account, Scope, Call), RunError> {
+    /// The ceilings of a call.
+    fn limits_of(&self, invocation: &Invocation) -> Result<Limits, Rejection> {
         let limits = invocation
             .limits
             .as_ref()
             .map_or_else(|| self.limits.clone(), |l| self.limits.min(l));
-        limits
-            .check()
-            .map_err(|error| Rejection::Invalid(error.to_string()))?;
+        let checked = limits.check();
+        checked.map_err(|error| Rejection::Invalid(error.to_string()))?;
+        Ok(limits)
+    }
+
+    fn admit(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+        limits: Limits,
+    ) -> Result<(Account, Scope, Call), RunError> {
         let started = Instant::now();
         let budget = Budget::new(limits);
         let terminal = streams.terminal.clone();

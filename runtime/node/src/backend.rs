@@ -10,7 +10,7 @@ use cap_std::fs::Dir;
 use mote_api::{Grants, GuestPath};
 use mote_host::{Disk, Unlinked};
 use mote_surface::{
-    Backend, Caller, Command, Files, Full, Gone, Quota, Record, Running, StartError, State,
+    Backend, Caller, Command, Files, Full, Gone, Log, Quota, Record, Running, StartError, State,
     Unavailable,
 };
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
@@ -100,6 +100,11 @@ impl Backend for Spoken {
 
     fn deadline(&self) -> Duration {
         self.sandbox.limits().deadline
+    }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        let log = self.sandbox.command_log()?;
+        Some(Arc::new(log))
     }
 
     fn record(&self, argv: &[String], caller: &Caller) -> Option<Box<dyn Record>> {

@@ -22,6 +22,7 @@ use tracing::Instrument;
 use crate::backend::{Closed, GATE_WAIT, Spoken, reading, writing};
 use crate::life::Request;
 use crate::log::LogLine;
+use crate::metrics::Surface;
 use crate::observe::{About, Observed};
 use crate::sandbox::{Leave, MAX_CALLS, Sandbox};
 use streams::Reach;
@@ -35,8 +36,7 @@ const TRANSACTION_WAIT: Duration = Duration::from_secs(2);
 /// How long a caller may take to hear how its program ended.
 const TELL_TIME: Duration = Duration::from_secs(60);
 /// What to do after a call that ended with its sandbox.
-const ENDED_HINT: &str =
-    "The sandbox was suspended or deleted while the program ran; resume it, or create another.";
+const ENDED_HINT: &str = "The sandbox was suspended or deleted, or came to its end, while the program ran; resume it, or create another.";
 
 /// Starts a call.
 pub(crate) async fn start(spoken: &Spoken, command: Command) -> Result<Running, StartError> {
@@ -60,7 +60,7 @@ pub(crate) async fn start(spoken: &Spoken, command: Command) -> Result<Running, 
         }
     };
     let span = observed.span().clone();
-    match prepare(sandbox, &command, leave).instrument(span).await {
+    match prepare(spoken, &command, leave).instrument(span).await {
         Ok(prepared) => Ok(go(spoken, command, prepared, observed)),
         Err(error) => {
             observed.reject(&error);
@@ -106,11 +106,8 @@ struct Prepared {
     ending: CancellationToken,
 }
 
-async fn prepare(
-    sandbox: &Arc<Sandbox>,
-    command: &Command,
-    leave: Leave,
-) -> Result<Prepared, StartError> {
+async fn prepare(spoken: &Spoken, command: &Command, leave: Leave) -> Result<Prepared, StartError> {
+    let sandbox = &spoken.sandbox;
     let limits = limits(&leave.limits, command)?;
     let wait = limits.deadline.min(GATE_WAIT);
     let invocation = invocation(command, &leave.folder, limits)?;
@@ -125,7 +122,12 @@ async fn prepare(
     }
     let (sender, events) = events();
     let (streams, reach) = streams::connect(command, &sender);
-    let launching = session.launch(&invocation, streams);
+    let launching = async {
+        match spoken.surface {
+            Surface::Command => session.launch_lasting(&invocation, streams).await,
+            _ => session.launch(&invocation, streams).await,
+        }
+    };
     let launched = tokio::select! {
         biased;
         () = leave.ending.cancelled() => return Err(StartError::Unavailable(ended(sandbox))),
@@ -222,7 +224,7 @@ async fn hold(
         .map_err(closed)?;
     if sandbox.residents.load(Relaxed) > 0 {
         return Err(StartError::Busy(format!(
-            "a transaction needs sandbox {} for itself, and a context is alive in it; delete its contexts first",
+            "a transaction needs sandbox {} for itself, and a context, or its own command, is alive in it; delete its contexts first",
             sandbox.id
         )));
     }

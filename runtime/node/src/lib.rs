@@ -17,6 +17,7 @@ mod auth;
 mod backend;
 mod call;
 mod config;
+mod duty;
 mod feed;
 mod images;
 mod life;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Ready ── nobody calls ──► Idle ── a call ──► Ready
-//!   └─ suspend ─► Suspended ── resume ──► Ready        each ── delete, expire ──► Gone
+//!   ├─ suspend ─► Suspended ── resume ──► Ready        each ── delete, expire ──► Gone
+//!   └─ its command ended ──► Ended ── suspend ──► Suspended
 //! ```
 
 use mote_api::SandboxState;
@@ -16,6 +17,8 @@ pub(crate) enum Phase {
     Idle,
     /// It takes no calls until it is resumed.
     Suspended,
+    /// It takes no calls: what it did by itself has come to its end.
+    Ended,
     /// It is deleted; who still holds it finds nothing.
     Gone,
 }
@@ -35,6 +38,8 @@ pub(crate) enum Request {
     Delete,
     /// To rest, as nobody has called it.
     Rest,
+    /// To take no calls any more, as its command has ended.
+    End,
 }
 
 /// Why not.
@@ -42,6 +47,8 @@ pub(crate) enum Request {
 pub(crate) enum Refusal {
     /// It has to be resumed first.
     Suspended,
+    /// It has come to its end.
+    Ended,
     /// It is not there.
     Gone,
 }
@@ -56,12 +63,17 @@ impl Phase {
             (Self::Gone, _) => Err(Refusal::Gone),
             (_, Request::Delete) => Ok(Self::Gone),
             (_, Request::Suspend) => Ok(Self::Suspended),
+            (Self::Ended, Request::Call) => Err(Refusal::Ended),
+            // To be resumed, it has to have been suspended.
+            (Self::Ended, Request::Resume) => Ok(Self::Ended),
             (_, Request::Resume) => Ok(Self::Ready),
             (here, Request::Fork) => Ok(here),
             (Self::Suspended, Request::Call) => Err(Refusal::Suspended),
             (Self::Ready | Self::Idle, Request::Call) => Ok(Self::Ready),
             (Self::Ready, Request::Rest) => Ok(Self::Idle),
             (here, Request::Rest) => Ok(here),
+            (Self::Suspended, Request::End) => Ok(Self::Suspended),
+            (Self::Ready | Self::Idle | Self::Ended, Request::End) => Ok(Self::Ended),
         }
     }
 
@@ -70,7 +82,8 @@ impl Phase {
         match self {
             Self::Ready => Some(SandboxState::Ready),
             Self::Idle => Some(SandboxState::Idle),
-            Self::Suspended => Some(SandboxState::Suspended),
+            // It takes no calls, as a suspended one.
+            Self::Suspended | Self::Ended => Some(SandboxState::Suspended),
             Self::Gone => None,
         }
     }
@@ -78,8 +91,8 @@ impl Phase {
 
 #[cfg(test)]
 mod tests {
-    use super::Phase::{Gone, Idle, Ready, Suspended};
-    use super::Request::{Call, Delete, Fork, Rest, Resume, Suspend};
+    use super::Phase::{Ended, Gone, Idle, Ready, Suspended};
+    use super::Request::{Call, Delete, End, Fork, Rest, Resume, Suspend};
     use super::*;
 
     #[test]
@@ -95,6 +108,7 @@ mod tests {
                     Ok(Ready),
                     Ok(Gone),
                     Ok(Idle),
+                    Ok(Ended),
                 ],
             ),
             (
@@ -106,6 +120,7 @@ mod tests {
                     Ok(Idle),
                     Ok(Gone),
                     Ok(Idle),
+                    Ok(Ended),
                 ],
             ),
             (
@@ -117,12 +132,25 @@ mod tests {
                     Ok(Suspended),
                     Ok(Gone),
                     Ok(Suspended),
+                    Ok(Suspended),
                 ],
             ),
-            (Gone, [Err(Refusal::Gone); 6]),
+            (
+                Ended,
+                [
+                    Err(Refusal::Ended),
+                    Ok(Suspended),
+                    Ok(Ended),
+                    Ok(Ended),
+                    Ok(Gone),
+                    Ok(Ended),
+                    Ok(Ended),
+                ],
+            ),
+            (Gone, [Err(Refusal::Gone); 7]),
         ];
         for (phase, expected) in table {
-            let requests = [Call, Suspend, Resume, Fork, Delete, Rest];
+            let requests = [Call, Suspend, Resume, Fork, Delete, Rest, End];
             assert_eq!(
                 requests.map(|request| phase.after(request)),
                 expected,

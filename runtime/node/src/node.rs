@@ -262,6 +262,10 @@ impl Node {
             images.make_ready().await;
             self.0.shared.feed.changed(Change::Node);
         }
+        // Those of sandboxes from before.
+        for sandbox in self.all() {
+            sandbox.begin();
+        }
     }
 
     /// Whether the built-in programs are compiled.
@@ -304,10 +308,12 @@ impl Node {
                     tracing::warn!(sandbox = %sandbox.id, %error, "failed to delete what has expired");
                 }
             }
+            Some(Due::End) => sandbox.end_if_overdue(now).await,
             Some(Due::Rest) => sandbox.rest().await,
+            None if sandbox.is_busy() => sandbox.tell_files(),
             None => {
                 let quiet = sandbox.quiet_seconds(now) >= SESSION_IDLE_SECONDS;
-                if quiet && !sandbox.is_busy() && sandbox.phase() != Phase::Gone {
+                if quiet && sandbox.phase() != Phase::Gone {
                     sandbox.close().await;
                 }
             }

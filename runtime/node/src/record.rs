@@ -7,11 +7,12 @@ use mote_api::{Digest, Grant, Limits, SandboxId};
 use serde::{Deserialize, Serialize};
 
 use crate::addresses::Own;
+use crate::duty::{Course, Duty, Ended};
 use crate::outfit::{Outfit, PLAIN};
 
 /// The form of records. A record of a later form is refused, not guessed at.
 /// The first knew no objects, the second no policies and no volumes, the third
-/// one address at most.
+/// one address at most and no commands.
 const FORM: u32 = 4;
 
 /// A sandbox as it was asked for, and where its life has led it.
@@ -41,6 +42,9 @@ pub(crate) struct Record {
     /// What it has besides; most have nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outfit: Option<Box<Outfit>>,
+    /// What it does by itself; most do nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) course: Option<Box<Course>>,
 }
 
 /// The Kubernetes object whose session a sandbox is; its UID is the sandbox's
@@ -68,6 +72,8 @@ pub(crate) struct Latest {
     pub(crate) renewed: Vec<(String, Digest)>,
     /// Its environment, where that becomes another.
     pub(crate) env: Option<BTreeMap<String, String>>,
+    /// What it does by itself, where that becomes another thing.
+    pub(crate) duty: Option<Duty>,
 }
 
 /// Ceilings as an object has them; 0 leaves one to the node.
@@ -113,6 +119,8 @@ pub(crate) struct Beginning {
     pub(crate) pulled: Option<Digest>,
     /// What it has besides.
     pub(crate) outfit: Outfit,
+    /// What it does by itself.
+    pub(crate) duty: Duty,
 }
 
 impl Record {
@@ -147,6 +155,7 @@ impl Record {
             addresses,
             suspended: beginning.suspended,
             object: beginning.object,
+            course: Course::begin(beginning.duty, now),
             outfit: (beginning.outfit != PLAIN).then(|| beginning.outfit.into()),
         }
     }
@@ -156,6 +165,17 @@ impl Record {
         self.outfit.as_deref().unwrap_or(&PLAIN)
     }
 
+    /// How it has come to its end, if it has.
+    pub(crate) fn ended(&self) -> Option<&Ended> {
+        self.course.as_ref()?.ended.as_ref()
+    }
+
+    /// Begins anew with what it does by itself.
+    pub(crate) fn begin(&mut self, now: Timestamp) {
+        let duty = self.course.take().map(|course| course.duty);
+        self.course = duty.and_then(|duty| Course::begin(duty, now));
+    }
+
     /// Goes on to the latest of its object.
     pub(crate) fn follow(&mut self, latest: Latest) {
         let Latest {
@@ -163,7 +183,12 @@ impl Record {
             policy,
             renewed,
             env,
+            duty,
         } = latest;
+        if let Some(duty) = duty {
+            // When that begins is said where the session comes back.
+            self.course = Course::begin(duty, self.created_at);
+        }
         if let Some(env) = env {
             self.env = env;
         }
@@ -242,6 +267,10 @@ mod tests {
             outfit: Outfit {
                 working_dir: Some("/workspace/app".parse().unwrap()),
                 ..Outfit::default()
+            },
+            duty: Duty {
+                command: None,
+                deadline_seconds: Some(60),
             },
         };
         let record = Record::new(terms("a"), beginning, Own::default(), Timestamp::UNIX_EPOCH);

@@ -8,6 +8,7 @@
 //! A sandbox that is made here is the session of a Kubernetes object, whose
 //! UID is its name.
 
+mod books;
 mod connection;
 mod ensure;
 mod identity;
@@ -124,11 +125,13 @@ impl Rpc {
     ) {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
+        let books = tokio::spawn(self.clone().keep_books());
         let mut serving = pin!(service::serve(self, listener, identity, stopped));
         tokio::select! {
-            () = &mut serving => return,
+            () = &mut serving => return books.abort(),
             () = shutdown => stop.cancel(),
         }
+        books.abort();
         if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
             tracing::warn!("requests of controllers were given up, for they did not end in time");
         }
@@ -145,10 +148,11 @@ impl Rpc {
         mote_surface::listen::serve(listener, page, limits, || (), shutdown).await;
     }
 
-    /// Makes and resumes no sessions any more, and ends watches: the node goes
-    /// down.
+    /// Makes and resumes no sessions any more, and lets those go who watch or
+    /// follow: the node goes down.
     pub fn drain(&self) {
         self.0.draining.cancel();
+        self.0.node.0.shared.stopping.cancel();
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {

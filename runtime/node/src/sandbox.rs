@@ -2,10 +2,11 @@
 //! it is called.
 
 mod counters;
+mod duty;
 mod folders;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,8 +19,10 @@ use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use counters::Counters;
+use duty::Standing;
 pub(crate) use folders::grants;
 
+use crate::duty::log::Log;
 use crate::feed::{Change, Feed};
 use crate::images::{Image, Images};
 use crate::life::{Phase, Refusal, Request};
@@ -32,7 +35,7 @@ use crate::store::{Home, Store, StoreError};
 
 /// The deadline of sessions, which stay open between calls; each call has its
 /// own below it. As long as any call may have.
-const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Calls that run in one sandbox at once; more wait. A node has room for a
 /// thousand, of which no sandbox is to have all.
@@ -70,6 +73,10 @@ pub(crate) struct Sandbox {
     pub(crate) counters: Counters,
     /// Programs that outlive the call that started them.
     pub(crate) residents: Arc<AtomicU64>,
+    /// What its command writes; there from its first line, or reader, on.
+    log: OnceLock<Arc<Log>>,
+    /// Held while its command runs.
+    command_turn: Arc<tokio::sync::Mutex<()>>,
     /// Whether its folders held anything when that was last told.
     told_files: AtomicBool,
 }
@@ -85,6 +92,8 @@ struct Life {
     /// The account of its folders, from their first use on: sessions come and
     /// go, and uploads may outlast them.
     disk: Option<Disk>,
+    /// How far its command has come.
+    standing: Standing,
 }
 
 impl Life {
@@ -125,10 +134,10 @@ impl Sandbox {
         record: Record,
         barred: Option<SpecError>,
     ) -> Self {
-        let phase = if record.suspended {
-            Phase::Suspended
-        } else {
-            Phase::Ready
+        let phase = match record.ended() {
+            _ if record.suspended => Phase::Suspended,
+            Some(_) => Phase::Ended,
+            None => Phase::Ready,
         };
         let pulled = record.pulled.as_ref();
         let image = pulled.and_then(|digest| shared.images.as_ref()?.get(digest));
@@ -145,6 +154,7 @@ impl Sandbox {
                 ending: CancellationToken::new(),
                 grants: None,
                 disk: None,
+                standing: Standing::default(),
             }),
             session: tokio::sync::Mutex::default(),
             gate: Arc::default(),
@@ -152,6 +162,8 @@ impl Sandbox {
             surface: State::default(),
             counters: Counters::default(),
             residents: Arc::default(),
+            log: OnceLock::new(),
+            command_turn: Arc::default(),
             told_files: AtomicBool::default(),
         }
     }
@@ -274,6 +286,10 @@ impl Sandbox {
                 "sandbox {} is suspended; resume it and call again",
                 self.id
             )),
+            Refusal::Ended => Unavailable::NotNow(format!(
+                "sandbox {} is at its end: its command has ended, or its time is over; its log says more, and another sandbox can be made",
+                self.id
+            )),
         })
     }
 
@@ -318,6 +334,7 @@ impl Sandbox {
             // another now.
             self.close().await;
         }
+        self.begin();
         Ok(())
     }
 
@@ -337,6 +354,9 @@ impl Sandbox {
     /// Ends what runs in it, as its node goes down.
     pub(crate) async fn stop(&self) {
         self.life().ending.cancel();
+        if let Some(log) = self.log.get() {
+            log.grows(false);
+        }
         self.surface.end_all();
         self.close().await;
     }
@@ -357,6 +377,9 @@ impl Sandbox {
         if let Some(latest) = latest {
             record.follow(latest);
         }
+        if before == Phase::Suspended && phase == Phase::Ready {
+            record.begin(Timestamp::now());
+        }
         let changed = record != life.record && phase != Phase::Gone;
         if changed {
             self.home.keep(&record)?;
@@ -366,7 +389,7 @@ impl Sandbox {
         life.phase = phase;
         life.last_active = Timestamp::now();
         if matches!(phase, Phase::Suspended | Phase::Gone) {
-            std::mem::take(&mut life.ending).cancel();
+            self.let_go(&mut life);
         }
         drop(life);
         if before != phase {
@@ -386,6 +409,9 @@ impl Sandbox {
         }
         if life.record.expires_at.is_some_and(|at| at <= now) {
             return Some(Due::Expire);
+        }
+        if life.overdue(now).is_some() {
+            return Some(Due::End);
         }
         life.is_quiet(now, &self.counters).then_some(Due::Rest)
     }
@@ -427,6 +453,8 @@ impl Sandbox {
 pub(crate) enum Due {
     /// Its time to live is over.
     Expire,
+    /// It has been there for as long as it may.
+    End,
     /// Nobody has called it for its idle timeout.
     Rest,
 }

@@ -267,7 +267,7 @@ impl Server {
         let router = match surface {
             Surface::Grpc => &self.0.grpc,
             Surface::Runtime => &self.0.runtime,
-            Surface::Rest | Surface::Api | Surface::Context => &self.0.rest,
+            Surface::Rest | Surface::Api | Surface::Context | Surface::Command => &self.0.rest,
         };
         let metrics = &self.0.node.0.shared.observer.metrics;
         let timer = files.then(|| metrics.file_request(request.method()));
@@ -388,7 +388,7 @@ fn nobody(id: &SandboxId, surface: Surface) -> Response<Body> {
             let body = axum::Json(serde_json::json!({ "message": text }));
             (StatusCode::NOT_FOUND, body).into_response()
         }
-        Surface::Rest | Surface::Api | Surface::Context => {
+        Surface::Rest | Surface::Api | Surface::Context | Surface::Command => {
             Refusal::gone(id.as_str()).into_response()
         }
     }

@@ -9,6 +9,7 @@
 //!                        /volumes        what is mounted beside them
 //!                        /files          the same, as it was sent
 //!                        /calls.jsonl    its log
+//!                        /command.log    what its command wrote
 //! STATE/limbo/                   what is being made or deleted; emptied at start
 //! ```
 //!
@@ -95,6 +96,10 @@ impl Home {
 
     pub(crate) fn tmp(&self) -> PathBuf {
         self.0.join(TMP)
+    }
+
+    pub(crate) fn command_log(&self) -> PathBuf {
+        self.0.join("command.log")
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -344,7 +349,12 @@ mod tests {
             idle_timeout_seconds: None,
             ttl_seconds: None,
         };
-        Record::new(terms, Beginning::default(), None, Timestamp::UNIX_EPOCH)
+        Record::new(
+            terms,
+            Beginning::default(),
+            Default::default(),
+            Timestamp::UNIX_EPOCH,
+        )
     }
 
     #[test]

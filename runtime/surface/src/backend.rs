@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,12 +41,48 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// The most time a program may take if the caller names none.
     fn deadline(&self) -> Duration;
 
+    /// What the sandbox's own command wrote. By itself, it has none.
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        None
+    }
+
     /// Notes that a call in a context begins, which is `argv` in an
     /// interpreter that runs already. By itself, nobody keeps a record.
     fn record(&self, argv: &[String], caller: &Caller) -> Option<Box<dyn Record>> {
         let _ = (argv, caller);
         None
     }
+}
+
+/// Most bytes of a log that are read at once.
+pub const LOG_PIECE_BYTES: usize = 64 * 1024;
+
+/// What a sandbox's own command wrote, as far as it is kept. Places in it are
+/// counted in bytes.
+#[async_trait]
+pub trait Log: std::fmt::Debug + Send + Sync {
+    /// From where, and up to where, it is kept.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn span(&self) -> io::Result<LogSpan>;
+    /// What is kept from `from` on, and its place: a later one if that is no
+    /// longer kept. At most [`LOG_PIECE_BYTES`], and none at the end.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn piece(&self, from: u64) -> io::Result<(u64, Bytes)>;
+    /// Waits until there is more than `beyond`; `false` if there will be none.
+    async fn grown(&self, beyond: u64) -> bool;
+}
+
+/// What is kept of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSpan {
+    /// The place of the first byte.
+    pub start: u64,
+    /// The place after the last one.
+    pub end: u64,
 }
 
 /// A call in a context, to whoever keeps a record of calls. Dropped without a

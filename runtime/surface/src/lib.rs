@@ -35,8 +35,8 @@ mod testing;
 mod unread;
 
 pub use backend::{
-    Backend, Command, Control, NoTerminal, Record, Running, Signal, StartError, TerminalSize,
-    Unavailable,
+    Backend, Command, Control, LOG_PIECE_BYTES, Log, LogSpan, NoTerminal, Record, Running, Signal,
+    StartError, TerminalSize, Unavailable,
 };
 pub use body::{BodyError, read_body};
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod authority;
+mod commands;
 mod harness;
 mod images;
 mod policies;

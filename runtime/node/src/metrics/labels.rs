@@ -17,6 +17,8 @@ pub(crate) enum Surface {
     Api,
     /// `/v1/contexts`.
     Context,
+    /// None: what a sandbox runs by itself.
+    Command,
 }
 
 impl Surface {
@@ -28,6 +30,7 @@ impl Surface {
             Self::Runtime => "runtime",
             Self::Api => "api",
             Self::Context => "context",
+            Self::Command => "command",
         }
     }
 }
@@ -173,6 +176,7 @@ mod tests {
             Surface::Runtime,
             Surface::Api,
             Surface::Context,
+            Surface::Command,
         ] {
             assert_eq!(serde_json::json!(surface), surface.label());
         }

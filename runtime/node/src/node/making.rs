@@ -184,6 +184,7 @@ impl Node {
         // Once it is among the others, it may be deleted at once.
         let told = sandbox.told();
         reserved.keep(&sandbox);
+        sandbox.begin();
         told.ok_or_else(|| LifeError::Refused(Unavailable::Gone(sandbox.id.to_string())).into())
     }
 }

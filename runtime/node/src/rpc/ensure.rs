@@ -96,6 +96,7 @@ impl Rpc {
             suspended,
             image,
             outfit,
+            duty,
             sent,
             ..
         } = wanted;
@@ -112,6 +113,7 @@ impl Rpc {
             suspended,
             pulled: pulled.as_ref().map(|image| image.digest),
             outfit,
+            duty,
         };
         let begun = node.make(terms, beginning, &sent, None, caller).await;
         let made = begun.map_err(Refused::from);
@@ -149,11 +151,13 @@ impl Rpc {
         let renewed = record.outfit().renewed(&wanted.outfit);
         let mut sent = wanted.sent;
         sent.retain(|name, _| renewed.iter().any(|(renewed, _)| renewed == name));
+        let resumed = plan == Plan::Resume;
         let latest = Latest {
             generation: wanted.object.generation,
             policy: wanted.object.policy,
             renewed,
-            env: (plan == Plan::Resume && record.env != wanted.env).then_some(wanted.env),
+            env: (resumed && record.env != wanted.env).then_some(wanted.env),
+            duty: resumed.then_some(wanted.duty),
         };
         let followed = sandbox.follow(latest, sent, wanted.suspended).await;
         let kept = session::reserved(sandbox);

@@ -133,8 +133,9 @@ mod tests {
             suspended,
             pulled: None,
             outfit: held.outfit,
+            duty: held.duty,
         };
-        let record = Record::new(terms, beginning, None, Timestamp::UNIX_EPOCH);
+        let record = Record::new(terms, beginning, Default::default(), Timestamp::UNIX_EPOCH);
         plan(&record, &held.object, &wanted(change)).map_err(|refused| refused.reason)
     }
 

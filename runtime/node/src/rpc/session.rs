@@ -9,12 +9,15 @@ use crate::sandbox::Sandbox;
 pub(super) fn told(sandbox: &Sandbox) -> Option<v1::Session> {
     let barred = sandbox.barred();
     let has_files = sandbox.has_files();
+    let (exit_code, told) = sandbox.command_told();
     sandbox.look(|record| {
         let object = record.object.as_ref()?;
-        let phase = match (&barred, record.suspended) {
-            (Some(_), _) => v1::Phase::Barred,
-            (None, true) => v1::Phase::Suspended,
-            (None, false) => v1::Phase::Running,
+        let phase = match (&barred, record.ended()) {
+            _ if record.suspended && barred.is_none() => v1::Phase::Suspended,
+            (_, Some(ended)) if ended.is_well() => v1::Phase::Succeeded,
+            (_, Some(_)) => v1::Phase::Failed,
+            (Some(_), None) => v1::Phase::Barred,
+            (None, None) => v1::Phase::Running,
         };
         Some(v1::Session {
             uid: record.id.to_string(),
@@ -22,7 +25,7 @@ pub(super) fn told(sandbox: &Sandbox) -> Option<v1::Session> {
             namespace: object.namespace.clone(),
             name: object.name.clone(),
             phase: phase.into(),
-            exit_code: None,
+            exit_code: exit_code.map(i32::from),
             policy: object.policy.clone(),
             addresses: record.addresses.iter().map(|it| it.to_string()).collect(),
             has_files,
@@ -31,7 +34,7 @@ pub(super) fn told(sandbox: &Sandbox) -> Option<v1::Session> {
                 cpu_millis: object.asked.cpu_millis,
                 disk_bytes: record.limits.disk.as_u64(),
             }),
-            message: barred.unwrap_or_default(),
+            message: barred.unwrap_or(told),
         })
     })?
 }
@@ -48,7 +51,7 @@ pub(super) fn reserved(sandbox: &Sandbox) -> u64 {
 }
 
 fn reserved_of(record: &Record) -> u64 {
-    if record.suspended {
+    if record.suspended || record.ended().is_some() {
         0
     } else {
         record.limits.memory.as_u64()

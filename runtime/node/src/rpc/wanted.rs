@@ -1,5 +1,6 @@
 //! A session as it is asked for, once it makes sense.
 
+mod duty;
 mod outfit;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::ensure::Refused;
 use super::police;
+use crate::duty::Duty;
 use crate::images::Credentials;
 use crate::outfit::{Outfit, Sent};
 use crate::record::{Object, Resources};
@@ -29,6 +31,7 @@ pub(super) struct Wanted {
     pub(super) credentials: Credentials,
     pub(super) env: BTreeMap<String, String>,
     pub(super) outfit: Outfit,
+    pub(super) duty: Duty,
     /// The files of its volumes.
     pub(super) sent: Sent,
 }
@@ -57,16 +60,6 @@ impl Wanted {
             active_deadline_seconds,
         } = spec;
         let id = parse_uid(&uid)?;
-        for (what, asked) in [
-            ("command", command.is_some()),
-            ("deadline", active_deadline_seconds > 0),
-        ] {
-            if asked {
-                return Err(invalid(format!(
-                    "{uid} asks for a {what}, and this node host keeps none"
-                )));
-            }
-        }
         if generation < 1 {
             return Err(invalid(format!(
                 "generation {generation} of {uid}: an object's generation is 1 at least"
@@ -92,6 +85,8 @@ impl Wanted {
         }
         let (outfit, sent) = outfit::parse(volumes, mounts, &working_dir)
             .map_err(|error| invalid(format!("{uid}: {error}")))?;
+        let duty = duty::parse(command, active_deadline_seconds)
+            .map_err(|error| invalid(format!("{uid}: {error}")))?;
         let resources = resources.unwrap_or_default();
         let object = Object {
             namespace,
@@ -112,6 +107,7 @@ impl Wanted {
             credentials,
             env: env.into_iter().collect(),
             outfit,
+            duty,
             sent,
         })
     }
@@ -231,6 +227,10 @@ pub(super) mod tests {
             },
             SessionSpec {
                 working_dir: "/etc".to_owned(),
+                ..spec()
+            },
+            SessionSpec {
+                command: Some(v1::Command::default()),
                 ..spec()
             },
             named(""),

@@ -185,6 +185,7 @@ fn spec(subject: &Subject<'_>, wanted: &Wanted, policy: String) -> SessionSpec {
             disk_bytes: wanted.disk_bytes,
         }),
         policy,
+        active_deadline_seconds: wanted.active_deadline_seconds,
         ..SessionSpec::default()
     }
 }

@@ -174,7 +174,7 @@ fn text(value: &[u8], source: &Source, key: &str) -> Result<String, Missing> {
 
 /// Puts in the values of `$(NAME)`. As in a pod: what is not known stays as it
 /// is written, and `$$` is a dollar.
-fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
+pub fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {

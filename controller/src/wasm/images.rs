@@ -47,6 +47,13 @@ impl Programs {
     pub fn is_pulled(&self) -> bool {
         built_in(&self.image).is_none()
     }
+
+    /// What the program of a pulled image is called in a session.
+    pub fn program(&self) -> &str {
+        let repository = repository(&self.image);
+        let last = repository.rsplit_once('/');
+        last.map_or(repository, |(_, last)| last)
+    }
 }
 
 impl Images {

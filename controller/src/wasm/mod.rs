@@ -29,7 +29,8 @@ use k8s_openapi::api::node::v1::RuntimeClass;
 
 use crate::cache::Cache;
 
-pub use classify::{Needs, Objection, PORTS, Wanted, classify};
+pub use classify::{Command, Needs, Objection, PORTS, Wanted, classify};
+pub use env::expand;
 pub use fleet::{Fate, Fleet, Found, Host, Key, Reserved};
 pub use identity::{AUTHORITY_SECRET, NODE_SECRET};
 pub use images::{CONFIG_MAP, Images};

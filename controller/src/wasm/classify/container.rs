@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::{
     Volume as PodVolume,
 };
 
-use super::{PORTS, Reader, Wanted, empty};
+use mote_rpc::v1::command::Restart;
+
+use super::{Command, PORTS, Reader, Wanted, empty};
 use crate::wasm::env::{Env, EnvFrom, EnvValue, Variable};
 use crate::wasm::images::{Origin, Programs};
 use crate::wasm::source::{Source, SourceKind};
@@ -13,8 +15,8 @@ use crate::wasm::source::{Source, SourceKind};
 impl Reader<'_> {
     pub(super) fn container(&mut self, container: &Container, pod_volumes: &[PodVolume]) -> Wanted {
         let Container {
-            args,
-            command,
+            args: _,    // Looked at together, below.
+            command: _, // As above.
             env,
             env_from,
             image,
@@ -30,20 +32,16 @@ impl Reader<'_> {
             restart_policy_rules,
             security_context,
             startup_probe: _,              // As above.
-            stdin: _,                      // Means nothing: calls bring their own.
+            stdin: _,                      // Means nothing where there is no command; below.
             stdin_once: _,                 // As above.
-            termination_message_path: _,   // Means nothing: nothing ends.
+            termination_message_path: _,   // Means nothing: no status of a sandbox has it.
             termination_message_policy: _, // As above.
-            tty: _,                        // As above.
+            tty: _,                        // As stdin.
             volume_devices,
             volume_mounts,
             working_dir,
         } = container;
-        const ENTRY: &str =
-            "is not started by wasm sessions: they serve calls by themselves; leave it out";
         let at = |field: &str| format!("containers[0].{field}");
-        self.none(at("command"), empty(command), ENTRY);
-        self.none(at("args"), empty(args), ENTRY);
         self.none(
             at("lifecycle"),
             lifecycle
@@ -66,6 +64,7 @@ impl Reader<'_> {
             .iter()
             .for_each(|context| self.security(context));
         let programs = self.image(image.as_deref().unwrap_or_default());
+        let argv = self.command(container, &programs);
         let volumes = self.volumes(pod_volumes);
         let mounts = volume_mounts.as_deref().unwrap_or_default();
         let mut wanted = Wanted {
@@ -85,6 +84,11 @@ impl Reader<'_> {
             volumes,
             working_dir: self.working_dir(working_dir.as_deref()),
             image: programs.image,
+            // The pod says what follows its end.
+            command: argv.map(|argv| Command {
+                argv,
+                restart: Restart::Always,
+            }),
             ..Wanted::default()
         };
         if let Some(resources) = resources {

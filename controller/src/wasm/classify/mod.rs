@@ -2,6 +2,7 @@
 //! field is honoured, means nothing there, or is objected to by name. Nothing
 //! is ignored that its author would miss. `deploy/README.md` has the table.
 
+mod command;
 mod container;
 mod pod;
 mod resources;
@@ -19,6 +20,8 @@ use super::images::Images;
 use super::source::{MAX_SOURCES, Source, SourceKind};
 use super::volume::Volume;
 use crate::crd::SandboxBlueprint;
+
+pub use command::Command;
 
 /// The ports that a wasm session serves: sandboxd's REST and gRPC, and
 /// python-runtime's HTTP.
@@ -39,6 +42,10 @@ pub struct Wanted {
     pub mounts: Vec<Mount>,
     /// The folder in which its programs begin; empty for its workspace.
     pub working_dir: String,
+    /// What it runs by itself, if anything.
+    pub command: Option<Command>,
+    /// Seconds after which it fails; 0 for never.
+    pub active_deadline_seconds: u64,
     /// Memory of a call in bytes; 0 leaves it to the node.
     pub memory_bytes: u64,
     /// Share of processors in thousandths of one; 0 leaves it to the node.

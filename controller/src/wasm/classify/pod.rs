@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{PodSecurityContext, PodSpec};
 
 use super::resources::says_nothing;
-use super::{Needs, Reader, Wanted, empty};
+use super::{Needs, Reader, Wanted, command, empty};
 use crate::wasm::env::Variable;
 
 impl Reader<'_> {
@@ -37,9 +37,9 @@ impl Reader<'_> {
             readiness_gates,
             resource_claims,
             resources,
-            restart_policy: _, // Means nothing: there is no command that could end.
+            restart_policy,
             runtime_class_name: _, // Decides, before this is asked.
-            scheduler_name: _, // Means nothing: sessions are placed by this controller.
+            scheduler_name: _,     // Means nothing: sessions are placed by this controller.
             scheduling_gates,
             scheduling_group,
             security_context,
@@ -48,16 +48,24 @@ impl Reader<'_> {
             set_hostname_as_fqdn,
             share_process_namespace: _, // Means nothing with one container.
             subdomain,
-            termination_grace_period_seconds: _, // Means nothing: there is no process to wait for.
+            termination_grace_period_seconds: _, // Means nothing: no signal can be caught, so none is waited for.
             tolerations,
             topology_spread_constraints,
             volumes,
         } = pod;
         let absent = "has no meaning for a wasm session; leave it out";
+        let deadline = active_deadline_seconds.unwrap_or_default();
+        let deadline = u64::try_from(deadline);
         self.none(
             "activeDeadlineSeconds",
-            active_deadline_seconds.is_none(),
-            "is not kept by wasm sessions; use shutdownTime",
+            deadline.is_ok(),
+            "is no number of seconds",
+        );
+        let restart = command::restart(restart_policy.as_deref());
+        self.none(
+            "restartPolicy",
+            restart.is_some(),
+            "is not one of Always, OnFailure and Never",
         );
         self.none(
             "affinity",
@@ -144,6 +152,10 @@ impl Reader<'_> {
                 Wanted::default()
             }
         };
+        wanted.active_deadline_seconds = deadline.unwrap_or_default();
+        if let (Some(command), Some(restart)) = (&mut wanted.command, restart) {
+            command.restart = restart;
+        }
         if let Some(hostname) = hostname.as_ref().filter(|name| !name.is_empty()) {
             let hostname = Variable::text("HOSTNAME", hostname);
             wanted.env.variables.insert(0, hostname);

@@ -9,8 +9,8 @@ use crate::duty::{Command, Duty, Restart};
 /// write, and little beside the rest of what a node keeps of a session.
 const MAX_WORDS: usize = 1_024;
 const MAX_BYTES: usize = 64 << 10;
-/// Longest deadline, in seconds: ten years, which every date can hold.
-const MAX_DEADLINE_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
+/// Longest deadline, in seconds: that of Kubernetes.
+const MAX_DEADLINE_SECONDS: u64 = (1 << 31) - 1;
 
 /// What a session does by itself.
 ///

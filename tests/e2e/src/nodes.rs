@@ -2,12 +2,14 @@
 
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kubectl::{kubectl, run};
 
 /// The namespace of node hosts.
 const SYSTEM: &str = "agent-sandbox-system";
+/// The DaemonSet of node hosts.
+const HOSTS: &str = "daemonset/mote-node";
 /// The port on which the controller calls a node host.
 const RPC: &str = "7443";
 
@@ -48,10 +50,10 @@ pub fn two_nodes() -> [String; 2] {
 /// Something was changed, and is changed back when this is dropped, also where
 /// a story fails.
 #[must_use = "it is undone at once"]
-pub struct Undo(Vec<Box<dyn FnMut() + Send>>);
+pub struct Undo(Vec<Box<dyn FnMut() + Send + Sync>>);
 
 impl Undo {
-    fn by(undo: impl FnMut() + Send + 'static) -> Self {
+    fn by(undo: impl FnMut() + Send + Sync + 'static) -> Self {
         Self(vec![Box::new(undo)])
     }
 
@@ -126,6 +128,47 @@ pub fn cut_off(node: &str) -> Undo {
     );
     let (node, back) = (node.to_owned(), rule("-D"));
     Undo::by(move || drop(in_node(&node, &back)))
+}
+
+/// Lets node hosts pull from these registries, which have no TLS.
+pub fn insecure_registries(authorities: &[&str]) -> Undo {
+    let path = "jsonpath={.spec.template.spec.containers[0].args}";
+    let told = kubectl(&["-n", SYSTEM, "get", HOSTS, "-o", path]);
+    let before: Vec<String> = serde_json::from_str(&told).expect("arguments");
+    let flags = authorities
+        .iter()
+        .map(|it| format!("--insecure-registry={it}"));
+    let with: Vec<String> = before.iter().cloned().chain(flags).collect();
+    for command in restarts(&with) {
+        kubectl(&command.each_ref().map(String::as_str));
+    }
+    Undo::by(move || {
+        for command in restarts(&before) {
+            run(&command.each_ref().map(String::as_str));
+        }
+    })
+}
+
+/// What starts all node hosts anew, with these arguments, and waits for them.
+fn restarts(arguments: &[String]) -> [[String; 6]; 2] {
+    let patch = json!([{
+        "op": "replace",
+        "path": "/spec/template/spec/containers/0/args",
+        "value": arguments,
+    }]);
+    let patch = patch.to_string();
+    [
+        [
+            "-n",
+            SYSTEM,
+            "patch",
+            HOSTS,
+            "--type=json",
+            &format!("--patch={patch}"),
+        ],
+        ["-n", SYSTEM, "rollout", "status", HOSTS, "--timeout=120s"],
+    ]
+    .map(|command| command.map(str::to_owned))
 }
 
 /// Kills the process of a node host with SIGKILL; its container is started anew.

@@ -1,151 +1,36 @@
 //! Images that a node pulls, from a real registry.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use mote_registry::{PASSWORD, Registry, USER, WASM};
 use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::{NodeInfo, Session, SessionSpec};
-use reqwest::header::{CONTENT_TYPE, LOCATION};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tempfile::TempDir;
+use serde_json::json;
 
 use super::harness::{Controller, Event, Host, said, spec, uid};
 use crate::harness::guest;
 
-/// A registry's user, its password, and the two as the registry keeps them.
-const USER: &str = "testuser";
-const PASSWORD: &str = "testpassword";
-const HTPASSWD: &str = "testuser:$2y$05$8/q2bfRcX74EuxGf0qOcSuhWDQJXrgWiy6Fi73/JM2tKC66qSrLve";
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// The registry of the distribution project, which ends with the test.
-struct Registry {
-    child: Child,
-    authority: String,
-    locked: bool,
-    _folder: TempDir,
+/// An address of its own for a registry, on which every port is free.
+fn authority() -> String {
+    static STARTED: AtomicU32 = AtomicU32::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let started = STARTED.fetch_add(1, Relaxed);
+    format!("127.{}.{low}.{started}:5000", 128 + high % 64)
 }
 
-impl Registry {
-    fn start() -> Self {
-        Self::with("", false)
-    }
-
-    fn locked() -> Self {
-        Self::with("auth: {htpasswd: {realm: test, path: htpasswd}}\n", true)
-    }
-
-    fn with(auth: &str, locked: bool) -> Self {
-        // An address of its own, on which every port is free.
-        static STARTED: AtomicU32 = AtomicU32::new(1);
-        let [_, _, high, low] = std::process::id().to_be_bytes();
-        let address = format!(
-            "127.{}.{low}.{}",
-            128 + high % 64,
-            STARTED.fetch_add(1, Relaxed)
-        );
-        let authority = format!("{address}:5000");
-        let folder = tempfile::tempdir().unwrap();
-        let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: data}}}}\nhttp: {{addr: \"{authority}\"}}\n{auth}"
-        );
-        std::fs::write(folder.path().join("config.yml"), config).unwrap();
-        std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
-        let program = guest("../registry/registry");
-        assert!(program.is_file(), "run tests/registry/build");
-        let mut child = Command::new(program.canonicalize().unwrap())
-            .args(["serve", "config.yml"])
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let listens = |line: String| line.contains("listening on");
-        assert!(log.any(|line| line.is_ok_and(listens)));
-        // It goes on to write there.
-        std::thread::spawn(move || log.for_each(drop));
-        Self {
-            child,
-            authority,
-            locked,
-            _folder: folder,
-        }
-    }
-
-    fn image(&self, rest: &str) -> String {
-        format!("{}/{rest}", self.authority)
-    }
-
-    fn request(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        if self.locked {
-            request.basic_auth(USER, Some(PASSWORD))
-        } else {
-            request
-        }
-    }
-
-    async fn push_blob(&self, repository: &str, bytes: &[u8]) -> Value {
-        let client = reqwest::Client::new();
-        let digest = sha(bytes);
-        let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.authority);
-        let begun = self.request(client.post(url)).send().await.unwrap();
-        let place = begun.headers()[LOCATION].to_str().unwrap().to_owned();
-        let put = client.put(format!("{place}&digest={digest}"));
-        let pushed = self.request(put.body(bytes.to_vec())).send().await.unwrap();
-        assert_eq!(pushed.status(), 201);
-        json!({ "digest": digest, "size": bytes.len() })
-    }
-
-    /// Pushes an image of one layer; gives its digest.
-    async fn push(&self, repository: &str, tag: &str, kind: &str, bytes: &[u8]) -> String {
-        let mut config = self.push_blob(repository, b"{}").await;
-        config["mediaType"] = "application/vnd.wasm.config.v0+json".into();
-        let mut layer = self.push_blob(repository, bytes).await;
-        layer["mediaType"] = kind.into();
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": config,
-            "layers": [layer],
-        });
-        let manifest = manifest.to_string().into_bytes();
-        let digest = sha(&manifest);
-        let url = format!("http://{}/v2/{repository}/manifests/{tag}", self.authority);
-        let put = reqwest::Client::new()
-            .put(url)
-            .header(CONTENT_TYPE, MANIFEST_TYPE);
-        let pushed = self.request(put.body(manifest)).send().await.unwrap();
-        assert_eq!(pushed.status(), 201);
-        digest
-    }
-
-    async fn push_program(&self, repository: &str, tag: &str, name: &str) -> String {
-        let bytes = std::fs::read(guest(name)).unwrap();
-        self.push(repository, tag, "application/wasm", &bytes).await
-    }
-
-    /// A node that may ask it.
-    async fn node(&self, flags: &[&str]) -> Host {
-        Host::with(&[&["--insecure-registry", &self.authority], flags].concat()).await
-    }
+fn open() -> Registry {
+    Registry::open(&authority())
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+async fn push_program(registry: &Registry, repository: &str, tag: &str, name: &str) -> String {
+    let bytes = std::fs::read(guest(name)).unwrap();
+    registry.push(repository, tag, WASM, &bytes).await
 }
 
-fn sha(bytes: &[u8]) -> String {
-    let digits = Sha256::digest(bytes);
-    let digits = digits.iter().map(|byte| format!("{byte:02x}"));
-    format!("sha256:{}", digits.collect::<String>())
+/// A node that may ask this registry.
+async fn node(registry: &Registry, flags: &[&str]) -> Host {
+    Host::with(&[&["--insecure-registry", registry.authority()], flags].concat()).await
 }
 
 fn of(n: u32, image: &str) -> SessionSpec {
@@ -194,11 +79,15 @@ async fn refused(controller: &Controller, asked: SessionSpec) -> (Reason, String
 
 #[tokio::test]
 async fn an_images_program_is_a_command_of_its_sessions() {
-    let registry = Registry::start();
-    let digest = registry
-        .push_program("tools/count", "1", "probes/counts_its_arguments.wasm")
-        .await;
-    let node = registry.node(&[]).await;
+    let registry = open();
+    let digest = push_program(
+        &registry,
+        "tools/count",
+        "1",
+        "probes/counts_its_arguments.wasm",
+    )
+    .await;
+    let node = node(&registry, &[]).await;
     let controller = node.controller().await;
     let tag = registry.image("tools/count:1");
     assert_eq!(
@@ -223,11 +112,9 @@ async fn an_images_program_is_a_command_of_its_sessions() {
 
 #[tokio::test]
 async fn fifty_sessions_at_once_pull_their_image_once() {
-    let registry = Registry::start();
-    registry
-        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
-        .await;
-    let node = registry.node(&[]).await;
+    let registry = open();
+    push_program(&registry, "tools/end", "1", "probes/ends_at_once.wasm").await;
+    let node = node(&registry, &[]).await;
     let controller = node.controller().await;
     let image = registry.image("tools/end:1");
     let asked = (1..=50).map(|n| of(n, &image)).collect();
@@ -257,7 +144,7 @@ fn asks_for_more() -> Vec<u8> {
 
 #[tokio::test]
 async fn an_image_that_cannot_be_had_says_why() {
-    let registry = Registry::start();
+    let registry = open();
     registry
         .push(
             "bad/layers",
@@ -266,20 +153,12 @@ async fn an_image_that_cannot_be_had_says_why() {
             b"tar",
         )
         .await;
-    registry
-        .push("bad/asks", "1", "application/wasm", &asks_for_more())
-        .await;
-    registry
-        .push("bad/noise", "1", "application/wasm", b"no wasm")
-        .await;
-    registry
-        .push_program("tools/sh", "1", "probes/ends_at_once.wasm")
-        .await;
-    let other = registry
-        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
-        .await;
+    registry.push("bad/asks", "1", WASM, &asks_for_more()).await;
+    registry.push("bad/noise", "1", WASM, b"no wasm").await;
+    push_program(&registry, "tools/sh", "1", "probes/ends_at_once.wasm").await;
+    let other = push_program(&registry, "tools/end", "1", "probes/ends_at_once.wasm").await;
     let wrong = other.replace(&other[7..9], if &other[7..9] == "00" { "11" } else { "00" });
-    let node = registry.node(&[]).await;
+    let node = node(&registry, &[]).await;
     let controller = node.controller().await;
     let loopback = format!("127.0.0.1:{}/a/b:1", 5000);
     let rows = [
@@ -341,15 +220,13 @@ async fn a_registry_that_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn what_needs_credentials_is_given_to_those_who_have_them() {
-    let registry = Registry::locked();
-    registry
-        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
-        .await;
-    let node = registry.node(&[]).await;
+    let registry = Registry::locked(&authority());
+    push_program(&registry, "tools/end", "1", "probes/ends_at_once.wasm").await;
+    let node = node(&registry, &[]).await;
     let controller = node.controller().await;
     let with = |n, password: &str| SessionSpec {
         registry_credentials: json!({ "auths": {
-            &registry.authority: { "username": USER, "password": password },
+            registry.authority(): { "username": USER, "password": password },
         }})
         .to_string()
         .into_bytes(),
@@ -371,11 +248,15 @@ async fn what_needs_credentials_is_given_to_those_who_have_them() {
 
 #[tokio::test]
 async fn what_was_pulled_outlives_the_node_host_and_the_registry() {
-    let registry = Registry::start();
-    registry
-        .push_program("tools/count", "1", "probes/counts_its_arguments.wasm")
-        .await;
-    let mut node = registry.node(&[]).await;
+    let registry = open();
+    push_program(
+        &registry,
+        "tools/count",
+        "1",
+        "probes/counts_its_arguments.wasm",
+    )
+    .await;
+    let mut node = node(&registry, &[]).await;
     let image = registry.image("tools/count:1");
     let session = made(&node.controller().await, of(1, &image)).await;
     drop(registry);
@@ -397,15 +278,17 @@ async fn what_was_pulled_outlives_the_node_host_and_the_registry() {
 
 #[tokio::test]
 async fn images_that_no_session_uses_make_room() {
-    let registry = Registry::start();
-    registry
-        .push_program("tools/count", "1", "probes/counts_its_arguments.wasm")
-        .await;
-    registry
-        .push_program("tools/end", "1", "probes/ends_at_once.wasm")
-        .await;
+    let registry = open();
+    push_program(
+        &registry,
+        "tools/count",
+        "1",
+        "probes/counts_its_arguments.wasm",
+    )
+    .await;
+    push_program(&registry, "tools/end", "1", "probes/ends_at_once.wasm").await;
     // Either of them fits, and not both.
-    let node = registry.node(&["--image-disk", "80Ki"]).await;
+    let node = node(&registry, &["--image-disk", "80Ki"]).await;
     let controller = node.controller().await;
     let (count, end) = (
         registry.image("tools/count:1"),
@@ -417,9 +300,7 @@ async fn images_that_no_session_uses_make_room() {
     assert!(text.contains("--image-disk"), "{text}");
     controller.delete(&[&uid(1)]).await;
     // Its failure is told for a while; by another name it is another pull.
-    registry
-        .push_program("tools/end", "2", "probes/ends_at_once.wasm")
-        .await;
+    push_program(&registry, "tools/end", "2", "probes/ends_at_once.wasm").await;
     let (answers, node) = settled(&controller, vec![of(3, &registry.image("tools/end:2"))]).await;
     assert!(matches!(answers[0], Answer::Session(_)), "{answers:?}");
     assert!(!node.images.contains(&count), "{:?}", node.images);

@@ -295,7 +295,8 @@ impl Fleet {
         state.waiting.iter().cloned().collect()
     }
 
-    /// We do not listen to a node host, which is of our kind or of another: why.
+    /// We do not listen to a node host, which is of this version as far as we
+    /// know: why.
     /// Its sandboxes, if that is new.
     pub(super) fn refuse(&self, name: &str, why: &str, kinship: Option<Kinship>) -> Vec<Key> {
         let mut state = self.state();

@@ -22,6 +22,9 @@ pub const SETTLE: Duration = Duration::from_secs(3);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Between tries to read or make certificates.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long after a failure certificates are renewed again: there are weeks to
+/// do so.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
 /// Minds the node hosts until `shutdown`. Sandboxes that something was told of
 /// go to `tell`.
@@ -64,7 +67,8 @@ pub async fn lead(
         tokio::select! {
             () = wasm.fleet.hosts_changed() => {}
             _ = renewals.tick() => if let Err(error) = identity.renew(&context).await {
-                tracing::error!(%error, "the certificates of node hosts are not renewed");
+                tracing::error!(%error, ?RENEW_AGAIN, "the certificates of node hosts are not renewed");
+                renewals.reset_after(RENEW_AGAIN);
             },
             () = wasm.fleet.strayed() => sweep(wasm, &context.caches.sandboxes).await,
             _ = sweeps.tick() => sweep(wasm, &context.caches.sandboxes).await,

@@ -1,6 +1,7 @@
 //! The connection to one node host: requests on it, and what it tells.
 
 mod batch;
+mod stranger;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,13 @@ use mote_rpc::v1::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use super::fleet::{Fleet, Key};
 use super::identity::Identity;
 use super::police::Policies;
 use super::version::{self, Kinship};
+use stranger::Stranger;
 
 /// The port of node hosts.
 pub(super) const PORT: u16 = 7443;
@@ -161,12 +163,13 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
     } = way;
     let channel = match connect(identity, address).await {
         Ok(channel) => channel,
-        Err(error) => return error,
+        Err(error) => return unmet(fleet, node, tell, &error),
     };
     let mut client = NodeServiceClient::new(channel);
     let mut events = match client.watch(WatchRequest {}).await {
         Ok(events) => events.into_inner(),
-        Err(status) => return told(&status),
+        // With TLS 1.3 we hear here that we were refused.
+        Err(status) => return unmet(fleet, node, tell, &status),
     };
     let (asks, asked) = mpsc::channel(QUEUE);
     let link = Link { asks };
@@ -212,7 +215,7 @@ fn meet(fleet: &Fleet, node: &str, info: NodeInfo) -> (Vec<Key>, Result<(), Stri
     }
     let kinship = match version::compare(version::OWN, &info.version) {
         Ok(kinship) => kinship,
-        Err(why) => return (fleet.refuse(node, &why, None), Err(why)),
+        Err(why) => return (fleet.refuse(node, &why, Some(Kinship::Other)), Err(why)),
     };
     if let Err(why) = fleet.keep_apart(node, &info) {
         return (fleet.refuse(node, &why, Some(kinship)), Err(why));
@@ -354,21 +357,40 @@ fn ensuring(fleet: &Fleet, node: &str, answer: Option<Answer>) -> Result<Session
     }
 }
 
-async fn connect(identity: &Identity, address: &str) -> Result<Channel, String> {
+/// Why a node host could not be asked anything. Where that is because one side
+/// does not take the other for who it is, its sandboxes are to say so.
+fn unmet(
+    fleet: &Fleet,
+    node: &str,
+    tell: &impl Fn(Vec<Key>),
+    error: &(dyn std::error::Error + 'static),
+) -> String {
+    let Some(stranger) = Stranger::of(error) else {
+        return chain(error);
+    };
+    let why = stranger.to_string();
+    tell(fleet.refuse(node, &why, None));
+    why
+}
+
+async fn connect(identity: &Identity, address: &str) -> Result<Channel, tonic::transport::Error> {
     let host = if address.contains(':') {
         format!("[{address}]")
     } else {
         address.to_owned()
     };
-    let endpoint = Endpoint::from_shared(format!("https://{host}:{PORT}"))
-        .and_then(|endpoint| endpoint.tls_config(identity.of_controller()))
-        .map_err(|error| error.to_string())?
+    call(format!("https://{host}:{PORT}"), identity.of_controller()).await
+}
+
+async fn call(url: String, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(url)?
+        .tls_config(tls)?
         .connect_timeout(CONNECT)
         .http2_keep_alive_interval(ALIVE_EVERY)
         .keep_alive_timeout(ALIVE_WITHIN)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    endpoint.connect().await.map_err(|error| chain(&error))
+    endpoint.connect().await
 }
 
 fn told(status: &Status) -> String {

@@ -21,7 +21,8 @@ pub(super) struct Labels {
     /// `heard`, `silent`, or `refused` for one that we do not listen to: it is
     /// of a version that we do not speak with, or has addresses of another.
     pub(super) state: &'static str,
-    /// `same`, `other`, or `unknown` before its first word.
+    /// `same`, `other`, or `unknown` where it was never heard or does not show
+    /// who it is.
     pub(super) version: &'static str,
 }
 

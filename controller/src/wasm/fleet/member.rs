@@ -193,10 +193,10 @@ impl Member {
                 (Some(_), None) => "heard",
                 (None, None) => "silent",
             },
-            version: match (self.kinship, &self.refused) {
-                (Some(Kinship::Other), _) | (None, Some(_)) => "other",
-                (Some(Kinship::Same), _) => "same",
-                (None, None) => "unknown",
+            version: match self.kinship {
+                Some(Kinship::Other) => "other",
+                Some(Kinship::Same) => "same",
+                None => "unknown",
             },
         }
     }

@@ -348,8 +348,15 @@ fn a_node_host_of_another_version_is_counted_and_takes_nothing() {
     assert_eq!(labels(&fleet), [("heard", "other")]);
     fleet.lost("a");
     assert_eq!(labels(&fleet), [("silent", "other")]);
-    assert_eq!(fleet.refuse("a", "it is of version 9", None), [key("u")]);
-    assert!(fleet.refuse("a", "it is of version 9", None).is_empty());
+    assert_eq!(
+        fleet.refuse("a", "it is of version 9", Some(Kinship::Other)),
+        [key("u")]
+    );
+    assert!(
+        fleet
+            .refuse("a", "it is of version 9", Some(Kinship::Other))
+            .is_empty()
+    );
     assert_eq!(labels(&fleet), [("refused", "other")]);
     let told = fleet.place(&Wanted::default(), &key("v"), "v").err();
     assert!(

@@ -5,12 +5,13 @@
 //! /v1/files/PATH    GET HEAD PUT DELETE; ?archive=tar for a folder and all below
 //! /v1/health        GET HEAD
 //! /v1/metadata      GET HEAD
+//! /v1/logs          GET HEAD; ?tail=LINES, ?follow=1
 //! /v1/contexts      GET HEAD; NAME: PUT DELETE, NAME/execute: POST
 //! /openapi.json     GET HEAD
 //! ```
 //!
 //! Statuses, headers and bodies are those of the reference, which is built on
-//! Go's `net/http`. Beyond it are archives, `/openapi.json`, 408 for a body
+//! Go's `net/http`. Beyond it are archives, `/v1/logs`, `/openapi.json`, 408 for a body
 //! that comes too slowly, 503 for too many archives at once and 507 `RESOURCE_EXHAUSTED` for a full disk.
 
 pub(crate) mod archive;
@@ -19,6 +20,7 @@ pub(crate) mod content;
 pub(crate) mod ending;
 mod files;
 mod info;
+mod logs;
 mod outlet;
 mod range;
 pub(crate) mod reply;
@@ -45,6 +47,7 @@ pub fn router<B: Backend>() -> Router {
         .route("/v1/files/{*path}", any(files::files::<B>))
         .route("/v1/health", telling(get(info::health::<B>)))
         .route("/v1/metadata", telling(get(info::metadata::<B>)))
+        .route("/v1/logs", telling(get(logs::logs::<B>)))
         .route("/openapi.json", telling(get(info::openapi)))
         .merge(contexts::routes::<B>())
         .fallback(unknown)

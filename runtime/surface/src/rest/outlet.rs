@@ -57,6 +57,11 @@ impl Outlet {
         }
     }
 
+    /// Completes once the client has gone.
+    pub(super) async fn left(&self) {
+        self.chunks.closed().await;
+    }
+
     /// Says that the body is whole.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use mote_rpc::v1::command::Restart;
 use mote_rpc::v1::{Command, Phase, Session, SessionSpec};
 
-use super::harness::{Controller, Event, Host, said, sh, spec, uid};
+use super::harness::{Controller, Event, Host, said, sh, spec, uid, within};
 
 /// A session that runs this shell line by itself.
 fn running(n: u32, line: &str, restart: Restart) -> SessionSpec {
@@ -137,4 +137,132 @@ async fn a_session_fails_when_its_time_is_over_whether_it_runs_something_or_not(
         assert_eq!((over.phase(), over.exit_code), (Phase::Failed, None));
         assert!(over.message.starts_with("DeadlineExceeded: "), "{over:?}");
     }
+}
+
+/// What is answered at a session's `/v1/logs`, or `/v1/logs?…`.
+async fn log(address: &str, query: &str) -> (u16, String) {
+    let url = format!("http://{address}:8080/v1/logs{query}");
+    let answer = within(reqwest::get(url)).await.unwrap();
+    let status = answer.status().as_u16();
+    (status, within(answer.text()).await.unwrap())
+}
+
+#[tokio::test]
+async fn what_a_command_writes_is_read_while_it_runs_and_afterwards() {
+    let mut host = Host::start().await;
+    let controller = host.controller().await;
+    let line = "echo one; echo two >&2; until [ -e go ]; do :; done; echo three; exit 3";
+    let made = controller.ensure(running(1, line, Restart::Never)).await;
+    let address = &made.addresses[0];
+    let url = format!("http://{address}:8080/v1/logs?follow=1");
+    let mut followed = within(reqwest::get(url)).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"one\ntwo\n") {
+        heard.extend(within(followed.chunk()).await.unwrap().unwrap());
+    }
+    said(address, "touch go").await;
+    // It ends when the session does.
+    let rest = within(followed.text()).await.unwrap();
+    assert_eq!(rest, "three\n");
+    ended(&controller, 1).await;
+    let all = (200, "one\ntwo\nthree\n".to_owned());
+    assert_eq!(log(address, "").await, all);
+    assert_eq!(log(address, "?tail=2").await.1, "two\nthree\n");
+    assert_eq!(log(address, "?follow=1").await, all);
+    host.crash();
+    assert_eq!(log(address, "").await, all);
+    let (status, told) = log(address, "?tail=x").await;
+    assert_eq!(status, 400, "{told}");
+
+    let silent = host.controller().await.ensure(spec(2)).await;
+    let (status, told) = log(&silent.addresses[0], "").await;
+    assert_eq!(status, 404, "{told}");
+}
+
+#[tokio::test]
+async fn a_log_keeps_the_end_of_what_is_too_much() {
+    let host = Host::start().await;
+    let controller = host.controller().await;
+    let line = "seq 300000; exit 1";
+    let made = controller.ensure(running(1, line, Restart::Never)).await;
+    ended(&controller, 1).await;
+    let (_, told) = log(&made.addresses[0], "").await;
+    assert!(told.ends_with("299999\n300000\n"));
+    let kept = 512 * 1024..=1024 * 1024 + 64 * 1024;
+    assert!(kept.contains(&told.len()), "{}", told.len());
+}
+
+#[tokio::test]
+async fn a_command_is_started_again_as_its_policy_says() {
+    let host = Host::start().await;
+    let controller = host.controller().await;
+    // Its first end is followed at once, the second after ten seconds.
+    controller
+        .ensure(running(1, "echo ran; exit 3", Restart::OnFailure))
+        .await;
+    let waits = |session: &Session| session.message.contains("it starts again after 10 s");
+    let waiting = until(&controller, 1, waits).await;
+    assert_eq!(
+        (waiting.phase(), waiting.exit_code),
+        (Phase::Running, Some(3))
+    );
+    let address = &waiting.addresses[0];
+    assert_eq!(
+        said(address, "echo it takes calls").await,
+        "it takes calls\n"
+    );
+    assert_eq!(log(address, "").await.1, "ran\nran\n");
+    // Who waits does not keep the session from resting.
+    let asleep = SessionSpec {
+        generation: 2,
+        suspended: true,
+        ..running(1, "", Restart::OnFailure)
+    };
+    assert_eq!(controller.ensure(asleep).await.phase(), Phase::Suspended);
+
+    let second = "if [ -e f ]; then exit 0; fi; touch f; exit 1";
+    controller
+        .ensure(running(2, second, Restart::OnFailure))
+        .await;
+    let over = ended(&controller, 2).await;
+    assert_eq!((over.phase(), over.exit_code), (Phase::Succeeded, Some(0)));
+}
+
+#[tokio::test]
+async fn a_command_begins_anew_after_a_crash_and_after_a_rest() {
+    let mut host = Host::start().await;
+    let controller = host.controller().await;
+    let asked = running(1, "echo began; while :; do :; done", Restart::Never);
+    let made = controller.ensure(asked.clone()).await;
+    let address = &made.addresses[0];
+    let began = async |times: usize| {
+        while log(address, "").await.1.matches("began").count() < times {}
+    };
+    within(began(1)).await;
+    host.crash();
+    within(began(2)).await;
+    let controller = host.controller().await;
+    let turned = |generation, suspended| SessionSpec {
+        generation,
+        suspended,
+        ..asked.clone()
+    };
+    controller.ensure(turned(2, true)).await;
+    controller.ensure(turned(3, false)).await;
+    within(began(3)).await;
+    // And once only.
+    assert_eq!(log(address, "").await.1.matches("began").count(), 3);
+    assert!(controller.delete(&[&uid(1)]).await.is_empty());
+}
+
+#[tokio::test]
+async fn other_calls_end_with_the_command() {
+    let host = Host::start().await;
+    let controller = host.controller().await;
+    let line = "until [ -e called ]; do :; done; exit 0";
+    let made = controller.ensure(running(1, line, Restart::Never)).await;
+    let cut = sh(&made.addresses[0], "touch called; while :; do :; done").await;
+    let outcome = cut.unwrap();
+    assert_ne!(outcome["exit_code"], 0, "{outcome}");
+    assert_eq!(ended(&controller, 1).await.phase(), Phase::Succeeded);
 }

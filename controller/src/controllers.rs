@@ -74,6 +74,7 @@ impl Controllers {
         let (classes, fill_classes) = Cache::new(None);
         let (hosts, fill_hosts) = Cache::new(None);
         let (nodes, fill_nodes) = Cache::new(None);
+        let (maps, fill_maps) = Cache::new(None);
         let (namespaces, fill_namespaces) = Cache::new(None);
         sandbox::metrics::Census::register(registry, sandboxes.clone());
         let (extensions, wasm) = (settings.extensions, settings.wasm);
@@ -93,7 +94,7 @@ impl Controllers {
             ledger: claim::Ledger::default(),
             freshness: Freshness::default(),
             pools: pool::Memories::default(),
-            wasm: wasm.then(|| Wasm::new(namespace, classes, hosts, nodes, namespaces)),
+            wasm: wasm.then(|| Wasm::new(namespace, classes, hosts, nodes, maps, namespaces)),
             client,
         });
         if let Some(wasm) = &context.wasm {
@@ -142,7 +143,13 @@ impl Controllers {
             ]);
         }
         if wasm {
-            watches.extend(watch.fleet(fill_classes, fill_hosts, fill_nodes, fill_namespaces));
+            watches.extend(watch.fleet(
+                fill_classes,
+                fill_hosts,
+                fill_nodes,
+                fill_maps,
+                fill_namespaces,
+            ));
         }
         Self {
             context,
@@ -178,6 +185,8 @@ impl Controllers {
                 wasm.hosts.filled(),
                 // A node that is not known counts as gone.
                 wasm.nodes.filled(),
+                // An image that is not known yet is no reason for a pod.
+                wasm.maps.filled(),
                 wasm.police.filled()
             );
         }
@@ -295,9 +304,9 @@ impl Watch<'_> {
         fill_classes: Filler<RuntimeClass>,
         fill_hosts: Filler<Pod>,
         fill_nodes: Filler<Node>,
+        fill_maps: Filler<ConfigMap>,
         fill_namespaces: Filler<Namespace>,
     ) -> [BoxFuture<'static, ()>; 5] {
-        let (_, fill_images) = Cache::new(None);
         let (key, value) = wasm::HOST_LABEL;
         let own = self
             .context
@@ -325,7 +334,7 @@ impl Watch<'_> {
             ),
             self.kind_in(
                 Api::namespaced(self.context.client.clone(), own),
-                fill_images,
+                fill_maps,
                 Config::default().fields(&format!("metadata.name={}", wasm::CONFIG_MAP)),
                 cache::trim,
                 Pushers::images_changed,

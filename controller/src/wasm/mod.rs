@@ -39,7 +39,7 @@ pub use link::LinkError;
 pub use place::{NodeView, place};
 pub use police::Police;
 pub use registry::registry_credentials;
-pub use source::{Missing, Sources};
+pub use source::{Budget, Missing, ReadError, Sources};
 pub use volume::resolve;
 
 use sweep::sweep;
@@ -64,7 +64,9 @@ pub struct Wasm {
     pub hosts: Cache<Pod>,
     /// The nodes.
     pub nodes: Cache<Node>,
-    /// Which programs images stand for.
+    /// What the operator says of images.
+    pub maps: Cache<ConfigMap>,
+    /// Which programs images stand for: as the map says.
     images: RwLock<Arc<Images>>,
     /// Who may call sessions.
     pub police: Arc<Police>,
@@ -101,6 +103,7 @@ impl Wasm {
         classes: Cache<RuntimeClass>,
         hosts: Cache<Pod>,
         nodes: Cache<Node>,
+        maps: Cache<ConfigMap>,
         namespaces: Cache<Namespace>,
     ) -> Self {
         Self {
@@ -109,6 +112,7 @@ impl Wasm {
             classes,
             hosts,
             nodes,
+            maps,
             images: RwLock::default(),
             police: Arc::new(Police::new(namespaces)),
         }

@@ -38,14 +38,16 @@ async fn counted(story: &Story, tell: impl AsyncFn(&Story, &FaultyApi)) {
     told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
-/// The writes since `from` that are about an object of this kind and name:
-/// method, and `status` where it is about that.
-fn writes(api: &FaultyApi, from: usize, object: &str) -> Vec<String> {
+/// The writes since `from` that are about the story's object of this kind and
+/// name: method, and `status` where it is about that. Another story's objects
+/// may still be on their way out.
+fn writes(story: &Story, api: &FaultyApi, from: usize, object: &str) -> Vec<String> {
     let all = api.faults.writes();
+    let object = format!("/namespaces/{}{object}", story.namespace);
     let about = all.iter().skip(from).filter_map(|write| {
         let (method, path) = write.split_once(' ')?;
         let path = path.split('?').next()?;
-        let rest = path.split_once(object)?.1;
+        let rest = path.split_once(&object)?.1;
         Some(format!("{method}{rest}")).filter(|_| rest.is_empty() || rest == "/status")
     });
     about.collect()
@@ -77,12 +79,12 @@ async fn a_warm_claim_costs_three_writes_and_its_sandbox_two() {
             .await;
         let sandbox = claim.status.unwrap().sandbox.unwrap().name.unwrap();
         assert_eq!(
-            writes(api, before, "/sandboxclaims/c"),
+            writes(story, api, before, "/sandboxclaims/c"),
             ["PATCH", "PATCH/status", "PATCH"]
         );
         // Adopted, and seen to be of another generation. A pass on a cache that is
         // behind says the same once more, which the store does not write.
-        let mut told = writes(api, before, &format!("/sandboxes/{sandbox}"));
+        let mut told = writes(story, api, before, &format!("/sandboxes/{sandbox}"));
         assert!(told.len() <= 3, "{told:?}");
         told.dedup();
         assert_eq!(told, ["PATCH", "PATCH/status"]);
@@ -105,15 +107,16 @@ async fn a_claim_on_a_session_costs_two_writes_and_its_sandbox_two() {
             .until("c", "ready, and noted as such", first_ready)
             .await;
         assert_eq!(
-            writes(api, before, "/sandboxclaims/c"),
+            writes(story, api, before, "/sandboxclaims/c"),
             ["PATCH/status", "PATCH"]
         );
         // Made, and said to be ready.
-        assert_eq!(writes(api, before, "/sandboxes/c"), ["PATCH/status"]);
+        assert_eq!(writes(story, api, before, "/sandboxes/c"), ["PATCH/status"]);
         let made = api.faults.writes().into_iter().skip(before);
+        let sandboxes = format!("/namespaces/{}/sandboxes", story.namespace);
         let made = made.filter(|write| {
             let path = write.split('?').next().unwrap_or_default();
-            path.starts_with("POST ") && path.ends_with("/sandboxes")
+            path.starts_with("POST ") && path.ends_with(&sandboxes)
         });
         // A pass on a cache that is behind asks once more, and is told that it is there.
         assert!((1..=2).contains(&made.count()));
@@ -136,7 +139,7 @@ async fn a_sandbox_without_changes_costs_nothing() {
         }
         story.create::<Sandbox>(sandbox("next", patience())).await;
         story.until_ready_is("next", "True", "DependenciesReady").await;
-        assert!(writes(api, settled, "/sandboxes/s").is_empty());
+        assert!(writes(story, api, settled, "/sandboxes/s").is_empty());
     })
     .await;
     story.end().await;

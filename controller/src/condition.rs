@@ -82,6 +82,19 @@ pub fn set(
     }
 }
 
+/// The text without what moves a terminal's cursor or colours it: some of it is
+/// what the object's author wrote.
+pub fn one_line(text: &str) -> String {
+    let plain = |letter: char| {
+        if letter.is_control() {
+            '\u{fffd}'
+        } else {
+            letter
+        }
+    };
+    text.chars().map(plain).collect()
+}
+
 /// Takes a type out of the list.
 pub fn remove(conditions: &mut Vec<Condition>, type_: &str) {
     conditions.retain(|condition| condition.type_ != type_);

@@ -7,7 +7,7 @@ use mote_rpc::v1::refusal::Reason;
 use super::validate::Subject;
 use crate::driver::ReconcileError;
 use crate::names::{controller_of, label};
-use crate::wasm::{LinkError, Missing};
+use crate::wasm::{LinkError, Missing, ReadError};
 use crate::write::WriteError;
 
 /// Why something was not done for a sandbox. It stands in a condition: it says
@@ -123,6 +123,15 @@ impl Trouble {
                 WriteError::Conflict(_) | WriteError::NotFound(_) | WriteError::AlreadyExists(_)
             )
         )
+    }
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Write(error) => error.into(),
+            ReadError::Missing(missing) => missing.into(),
+        }
     }
 }
 

@@ -155,6 +155,7 @@ pub(super) fn say(
     mut saying: Saying,
     now: Timestamp,
 ) {
+    saying.message = condition::one_line(&saying.message);
     if let Some((end, _)) = saying.message.char_indices().nth(MESSAGE_CHARS) {
         saying.message.truncate(end);
     }

@@ -13,6 +13,7 @@ use super::refusal::{Refusal, Trouble};
 use super::report::{Findings, ServiceFound};
 use super::service;
 use super::validate::{Server, Subject};
+use crate::condition;
 use crate::context::{Caches, Context};
 use crate::crd::Sandbox;
 use crate::driver::ReconcileError;
@@ -29,6 +30,10 @@ mod home;
 pub(super) const FINALIZER: &str = "mote.dev/session";
 /// The tier of sandboxes that are sessions.
 const WASM: &str = "wasm";
+/// Most objections that are told, and the longest: who has more of them sees
+/// the rest when these are mended.
+const MAX_TOLD: usize = 32;
+const MAX_TOLD_CHARS: usize = 512;
 /// Between looks at a node host that is not heard. Its return is heard of;
 /// this is for a node that goes for good.
 pub(super) const RECHECK: Duration = Duration::from_secs(10);
@@ -129,10 +134,16 @@ pub(super) fn refusal(objections: &[Objection]) -> Refusal {
     Refusal::NotWasm(told(objections))
 }
 
-/// All of them, in one sentence.
+/// In one sentence, the first of them: it stands in a condition and, with
+/// other annotations, in a quarter of a mebibyte.
 fn told(objections: &[Objection]) -> String {
-    let told: Vec<String> = objections.iter().map(ToString::to_string).collect();
-    told.join("; ")
+    let first = objections.iter().take(MAX_TOLD);
+    let told = first.map(|it| it.to_string().chars().take(MAX_TOLD_CHARS).collect());
+    let mut told: Vec<String> = told.collect();
+    if let Some(more) = objections.len().checked_sub(MAX_TOLD).filter(|it| *it > 0) {
+        told.push(format!("and {more} more"));
+    }
+    condition::one_line(&told.join("; "))
 }
 
 /// The patch that marks a sandbox as one of this tier, if it is not so yet.

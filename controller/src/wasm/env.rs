@@ -4,7 +4,15 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::source::{Missing, Source, Sources};
+use super::source::{Budget, Missing, Source, Sources};
+
+/// Most bytes of an environment, with the two that part each variable from
+/// the next: what node hosts take.
+const MAX_BYTES: usize = 1 << 20;
+/// Of what there may be no more.
+const ENVIRONMENT: &str = "its environment takes";
+/// What parts a name from its value, and a variable from the next.
+const PARTING: usize = 2;
 
 /// A variable of a container.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -97,13 +105,13 @@ impl EnvValue {
         &self,
         object: &ObjectMeta,
         sources: &Sources,
-        known: &BTreeMap<String, String>,
+        Known { variables, budget }: &Known,
     ) -> Result<Option<String>, Missing> {
         let in_map = |map: &Option<BTreeMap<String, String>>, key: &str| {
             map.as_ref().and_then(|map| map.get(key)).cloned()
         };
         let value = match self {
-            Self::Text(text) => Some(expand(text, known)),
+            Self::Text(text) => Some(expand(text, variables, budget)?),
             Self::Name => object.name.clone(),
             Self::Namespace => object.namespace.clone(),
             Self::Uid => object.uid.clone(),
@@ -123,7 +131,7 @@ impl EnvValue {
 
     /// What a field of an object is, as a file's content.
     pub(super) fn content(&self, object: &ObjectMeta) -> Vec<u8> {
-        let value = self.resolve(object, &Sources::default(), &BTreeMap::new());
+        let value = self.resolve(object, &Sources::default(), &Known::new());
         value.ok().flatten().unwrap_or_default().into_bytes()
     }
 }
@@ -147,7 +155,7 @@ impl Env {
         object: &ObjectMeta,
         sources: &Sources,
     ) -> Result<BTreeMap<String, String>, Missing> {
-        let mut env = BTreeMap::new();
+        let mut known = Known::new();
         for EnvFrom {
             source,
             prefix,
@@ -155,15 +163,40 @@ impl Env {
         } in &self.from
         {
             for (key, value) in sources.all(source, *optional)?.into_iter().flatten() {
-                env.insert(format!("{prefix}{key}"), text(value, source, key)?);
+                known.insert(format!("{prefix}{key}"), text(value, source, key)?)?;
             }
         }
         for Variable { name, value } in &self.variables {
-            if let Some(value) = value.resolve(object, sources, &env)? {
-                env.insert(name.clone(), value);
+            if let Some(value) = value.resolve(object, sources, &known)? {
+                known.insert(name.clone(), value)?;
             }
         }
-        Ok(env)
+        Ok(known.variables)
+    }
+}
+
+/// The variables so far. Ten of them, each twice the one before it, are a
+/// thousand times the first.
+struct Known {
+    variables: BTreeMap<String, String>,
+    budget: Budget,
+}
+
+impl Known {
+    fn new() -> Self {
+        Self {
+            variables: BTreeMap::new(),
+            budget: Budget::new(ENVIRONMENT, MAX_BYTES),
+        }
+    }
+
+    fn insert(&mut self, name: String, value: String) -> Result<(), Missing> {
+        let bytes = name.len() + PARTING;
+        self.budget.take(bytes + value.len())?;
+        if let Some(before) = self.variables.insert(name, value) {
+            self.budget.give(bytes + before.len());
+        }
+        Ok(())
     }
 }
 
@@ -174,8 +207,15 @@ fn text(value: &[u8], source: &Source, key: &str) -> Result<String, Missing> {
 
 /// Puts in the values of `$(NAME)`. As in a pod: what is not known stays as it
 /// is written, and `$$` is a dollar.
-pub fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
-    let mut out = String::with_capacity(text.len());
+///
+/// # Errors
+/// It becomes longer than what is left.
+pub fn expand(
+    text: &str,
+    known: &BTreeMap<String, String>,
+    left: &Budget,
+) -> Result<String, Missing> {
+    let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
@@ -197,9 +237,10 @@ pub fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
         } else {
             out.push('$');
         }
+        left.allow(out.len())?;
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -218,7 +259,8 @@ mod tests {
             ("$A $", "$A $"),
             ("$(A", "$(A"),
         ] {
-            assert_eq!(expand(text, &known), told, "{text}");
+            let budget = Budget::new("it is", 100);
+            assert_eq!(expand(text, &known, &budget).as_deref(), Ok(told), "{text}");
         }
     }
 
@@ -234,6 +276,32 @@ mod tests {
     fn a_variable_does_not_see_what_comes_after_it() {
         let variables = vec![Variable::text("B", "$(A)"), Variable::text("A", "1")];
         assert_eq!(resolve(variables, &ObjectMeta::default())["B"], "$(A)");
+    }
+
+    #[test]
+    fn what_few_words_stand_for_is_no_longer_than_an_environment() {
+        let doubled = |n: u32| Variable::text(&format!("A{n}"), &format!("$(A{0})$(A{0})", n - 1));
+        let mut variables = vec![Variable::text("A0", "0123456789")];
+        variables.extend((1..60).map(doubled));
+        let of = |variables| Env {
+            variables,
+            from: Vec::new(),
+        };
+        let object = ObjectMeta {
+            annotations: Some([("a".to_owned(), "x".repeat(200 << 10))].into()),
+            ..ObjectMeta::default()
+        };
+        let told = |env: &Env| env.resolve(&object, &Sources::default());
+        let sentence = "its environment takes more than 1048576 bytes; leave some out";
+        assert_eq!(told(&of(variables)).unwrap_err().to_string(), sentence);
+        let copy = |n| Variable {
+            name: format!("A{n}"),
+            value: EnvValue::Annotation("a".to_owned()),
+        };
+        assert!(told(&of((0..5).map(copy).collect())).is_ok());
+        assert!(told(&of((0..6).map(copy).collect())).is_err());
+        // The same variable again takes the place of the first.
+        assert!(told(&of((0..6).map(|_| copy(0)).collect())).is_ok());
     }
 
     #[test]

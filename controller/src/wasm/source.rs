@@ -11,6 +11,9 @@ use crate::write::WriteError;
 /// Most of them that one session may need. A pod may name more; each is one
 /// request to the API server before its session begins.
 pub(super) const MAX_SOURCES: usize = 32;
+/// Most bytes that they hold together, whatever a session takes of it: twice
+/// what goes to its node. All passes that run hold as much at once.
+const MAX_SOURCE_BYTES: usize = 8 << 20;
 
 /// One of them, in the sandbox's own namespace.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -53,13 +56,24 @@ pub enum Missing {
     #[error("the key {1:?} of {0} is no text, which a variable has to be; mount it as a file")]
     Text(Source, String),
     /// There is too much of it.
-    #[error("its volumes hold {bytes} bytes and {most} are possible; leave some out")]
+    #[error("{what} more than {most} bytes; leave some out")]
     TooMuch {
-        /// How much there is.
-        bytes: usize,
+        /// Of what, with its verb.
+        what: &'static str,
         /// How much there may be.
         most: usize,
     },
+}
+
+/// What a session needs could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The API server does not answer, or not this.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// It is not there, or too much.
+    #[error(transparent)]
+    Missing(#[from] Missing),
 }
 
 /// What was found of them.
@@ -70,13 +84,14 @@ impl Sources {
     /// Reads what is needed; what is not there is missed where it is looked for.
     ///
     /// # Errors
-    /// The API server does not answer, or not this.
+    /// The API server does not answer, or not this, or there is too much of it.
     pub async fn read(
         context: &Context,
         namespace: &str,
         needed: BTreeSet<Source>,
-    ) -> Result<Self, WriteError> {
+    ) -> Result<Self, ReadError> {
         let mut found = BTreeMap::new();
+        let mut budget = Budget::new("the ConfigMaps and Secrets it names hold", MAX_SOURCE_BYTES);
         for source in needed {
             let name = &source.name;
             let data = match source.kind {
@@ -84,6 +99,11 @@ impl Sources {
                 SourceKind::Secret => context.get(namespace, name).await?.map(of_secret),
             };
             if let Some(data) = data {
+                budget.take(
+                    data.iter()
+                        .map(|(key, value)| key.len() + value.len())
+                        .sum(),
+                )?;
                 found.insert(source, data);
             }
         }
@@ -126,6 +146,53 @@ impl Sources {
             None if !optional => Err(Missing::Key(source.clone(), key.to_owned())),
             value => Ok(value.map(Vec::as_slice)),
         }
+    }
+}
+
+/// How much more of something there may be. A short text may stand for what
+/// is long, and many times: it is counted as it is written out.
+#[derive(Debug)]
+pub struct Budget {
+    what: &'static str,
+    most: usize,
+    left: usize,
+}
+
+impl Budget {
+    /// One of `most` bytes, of `what` with its verb.
+    pub const fn new(what: &'static str, most: usize) -> Self {
+        Self {
+            what,
+            most,
+            left: most,
+        }
+    }
+
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// There are not as many left.
+    pub fn take(&mut self, bytes: usize) -> Result<(), Missing> {
+        self.allow(bytes)?;
+        self.left -= bytes;
+        Ok(())
+    }
+
+    /// Gives them back.
+    pub fn give(&mut self, bytes: usize) {
+        self.left += bytes;
+    }
+
+    /// Whether so many bytes are left.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn allow(&self, bytes: usize) -> Result<(), Missing> {
+        let Self { what, most, left } = *self;
+        if bytes > left {
+            return Err(Missing::TooMuch { what, most });
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use mote_rpc::v1::volume::Source as Told;
 use mote_rpc::v1::{self, EmptyDir, File, Files};
 
 use super::env::EnvValue;
-use super::source::{Missing, Source, Sources};
+use super::source::{Budget, Missing, Source, Sources};
 
 /// Most bytes of files that the objects of one session's volumes bring. One
 /// object has a mebibyte at most; these go to the node in one message.
@@ -91,15 +91,22 @@ impl Volume {
         })
     }
 
-    fn resolve(&self, object: &ObjectMeta, sources: &Sources) -> Result<v1::Volume, Missing> {
+    fn resolve(
+        &self,
+        object: &ObjectMeta,
+        sources: &Sources,
+        budget: &mut Budget,
+    ) -> Result<v1::Volume, Missing> {
         let source = match &self.content {
             Content::Empty => Told::EmptyDir(EmptyDir::default()),
             Content::Files(portions) => {
                 // Of two at one path the later counts, as in a projected volume.
                 let mut files = BTreeMap::new();
                 for portion in portions {
-                    for file in portion.files(object, sources)? {
-                        files.insert(file.path.clone(), file);
+                    for file in portion.files(object, sources, budget)? {
+                        if let Some(before) = files.insert(file.path.clone(), file) {
+                            budget.give(before.content.len());
+                        }
                     }
                 }
                 Told::Files(Files {
@@ -123,32 +130,33 @@ pub fn resolve(
     object: &ObjectMeta,
     sources: &Sources,
 ) -> Result<Vec<v1::Volume>, Missing> {
-    let told = volumes.iter().map(|volume| volume.resolve(object, sources));
-    let told: Vec<_> = told.collect::<Result<_, _>>()?;
-    let files = told.iter().filter_map(|volume| match &volume.source {
-        Some(Told::Files(files)) => Some(&files.files),
-        _ => None,
-    });
-    let bytes = files.flatten().map(|file| file.content.len()).sum();
-    if bytes > MAX_BYTES {
-        return Err(Missing::TooMuch {
-            bytes,
-            most: MAX_BYTES,
-        });
+    let mut budget = Budget::new("its volumes hold", MAX_BYTES);
+    let mut told = Vec::with_capacity(volumes.len());
+    for volume in volumes {
+        told.push(volume.resolve(object, sources, &mut budget)?);
     }
     Ok(told)
 }
 
 impl Portion {
-    fn files(&self, object: &ObjectMeta, sources: &Sources) -> Result<Vec<File>, Missing> {
-        let file = |path: &str, content: &[u8], mode| File {
-            path: path.to_owned(),
-            content: content.to_vec(),
-            mode,
+    fn files(
+        &self,
+        object: &ObjectMeta,
+        sources: &Sources,
+        budget: &mut Budget,
+    ) -> Result<Vec<File>, Missing> {
+        let mut file = |path: &str, content: &[u8], mode| {
+            // Before it is copied: one key may be a thousand files.
+            budget.take(content.len())?;
+            Ok(File {
+                path: path.to_owned(),
+                content: content.to_vec(),
+                mode,
+            })
         };
         match self {
             Self::Field { field, path, mode } => {
-                Ok(vec![file(path, &field.content(object), *mode)])
+                Ok(vec![file(path, &field.content(object), *mode)?])
             }
             Self::Source {
                 source,
@@ -157,9 +165,8 @@ impl Portion {
                 optional,
             } => {
                 let all = sources.all(source, *optional)?.into_iter().flatten();
-                Ok(all
-                    .map(|(key, content)| file(key, content, *mode))
-                    .collect())
+                all.map(|(key, content)| file(key, content, *mode))
+                    .collect()
             }
             Self::Source {
                 source,
@@ -170,7 +177,7 @@ impl Portion {
                 let mut files = Vec::new();
                 for item in items {
                     if let Some(content) = sources.key(source, &item.key, *optional)? {
-                        files.push(file(&item.path, content, item.mode.unwrap_or(*mode)));
+                        files.push(file(&item.path, content, item.mode.unwrap_or(*mode))?);
                     }
                 }
                 Ok(files)
@@ -281,11 +288,36 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_many_files_is_no_more_than_one_message_holds() {
+        let half = "x".repeat(MAX_BYTES / 2);
+        let sources = holding("c", &[("a", &half)]);
+        let copies = |paths: &[&str]| {
+            let item = |path: &&str| Item {
+                key: "a".to_owned(),
+                path: (*path).to_owned(),
+                mode: None,
+            };
+            volume(vec![of_config_map(
+                Some(paths.iter().map(item).collect()),
+                false,
+            )])
+        };
+        assert_eq!(told(copies(&["1", "2"]), &sources).unwrap().len(), 2);
+        assert!(told(copies(&["1", "2", "3"]), &sources).is_err());
+        // Of two at one path, one is sent.
+        let same = volume(vec![of_config_map(None, false); 4]);
+        assert_eq!(told(same, &sources).unwrap().len(), 1);
+    }
+
+    #[test]
     fn there_may_not_be_more_than_one_message_holds() {
         let most = "x".repeat(MAX_BYTES);
         let just = volume(vec![of_config_map(None, false)]);
         assert!(told(just.clone(), &holding("c", &[("a", &most)])).is_ok());
         let over = told(just, &holding("c", &[("a", &most), ("b", "y")])).unwrap_err();
-        assert!(over.to_string().contains("4194305 bytes"), "{over}");
+        assert!(
+            over.to_string().contains("more than 4194304 bytes"),
+            "{over}"
+        );
     }
 }

@@ -1,11 +1,18 @@
 //! What a session is made of beside its image, some of which other objects
 //! say: ConfigMaps and Secrets.
 
+use std::collections::BTreeMap;
+
 use mote_rpc::v1::{self, SessionSpec};
 
 use crate::sandbox::apply::Hands;
 use crate::sandbox::refusal::Trouble;
-use crate::wasm::{Command, Sources, Wanted, expand, registry_credentials, resolve};
+use crate::wasm::{
+    Budget, Command, Missing, Sources, Wanted, expand, registry_credentials, resolve,
+};
+
+/// Most bytes of a command's words: what node hosts take.
+const MAX_COMMAND_BYTES: usize = 64 << 10;
 
 impl Hands<'_> {
     /// Adds it to a session that is to begin. What is to stand still begins
@@ -26,10 +33,7 @@ impl Hands<'_> {
         let sources = Sources::read(context, subject.namespace, wanted.sources()).await?;
         let env = wanted.env.resolve(object, &sources)?;
         let command = wanted.command.as_ref();
-        let command = command.map(|Command { argv, restart }| v1::Command {
-            argv: argv.iter().map(|word| expand(word, &env)).collect(),
-            restart: (*restart).into(),
-        });
+        let command = command.map(|it| written_out(it, &env)).transpose()?;
         Ok(SessionSpec {
             command,
             env: env.into_iter().collect(),
@@ -39,5 +43,45 @@ impl Hands<'_> {
             registry_credentials: registry_credentials(&wanted.pull_secrets, &sources),
             ..spec
         })
+    }
+}
+
+/// A command with the values of the variables that it names.
+fn written_out(
+    Command { argv, restart }: &Command,
+    env: &BTreeMap<String, String>,
+) -> Result<v1::Command, Missing> {
+    let mut budget = Budget::new("its command takes", MAX_COMMAND_BYTES);
+    let mut words = Vec::with_capacity(argv.len());
+    for word in argv {
+        let word = expand(word, env, &budget)?;
+        budget.take(word.len())?;
+        words.push(word);
+    }
+    Ok(v1::Command {
+        argv: words,
+        restart: (*restart).into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mote_rpc::v1::command::Restart;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_names_a_long_variable_often_is_no_longer_than_any() {
+        let env = BTreeMap::from([("A".to_owned(), "x".repeat(1 << 10))]);
+        let naming = |times| Command {
+            argv: vec!["$(A)".to_owned(); times],
+            restart: Restart::Never,
+        };
+        assert_eq!(written_out(&naming(64), &env).unwrap().argv.len(), 64);
+        let told = written_out(&naming(65), &env).unwrap_err().to_string();
+        assert!(
+            told.contains("its command takes more than 65536 bytes"),
+            "{told}"
+        );
     }
 }

@@ -16,14 +16,29 @@ use crate::wasm::volume::{Content, Field, Item, Portion, Volume};
 
 /// Permission bits of files that name none.
 const FILE_MODE: i32 = 0o644;
+/// Most volumes, and most places where they are seen: what node hosts take.
+const MAX_VOLUMES: usize = 32;
+const MAX_MOUNTS: usize = 32;
 /// Folders that a session has anyway, and keeps longer than an emptyDir.
 const OWN_FOLDERS: [&str; 2] = ["/workspace", "/tmp"];
 
 impl Reader<'_> {
     /// The volumes that can be made; others are objected to.
     pub(super) fn volumes(&mut self, volumes: &[PodVolume]) -> Vec<Volume> {
+        let volumes = self.at_most(MAX_VOLUMES, "volumes", volumes);
         let made = volumes.iter().filter_map(|volume| self.volume(volume));
         made.collect()
+    }
+
+    /// The list, if it is no longer than a session's; an objection to a longer
+    /// one says more than those to its parts.
+    fn at_most<'a, T>(&mut self, most: usize, field: &str, list: &'a [T]) -> &'a [T] {
+        if list.len() <= most {
+            return list;
+        }
+        let why = format!("are {}, and a session has {most} at most", list.len());
+        self.object(field, why);
+        &[]
     }
 
     fn volume(&mut self, volume: &PodVolume) -> Option<Volume> {
@@ -259,6 +274,7 @@ impl Reader<'_> {
         named: &[PodVolume],
         volumes: &[Volume],
     ) -> Vec<Mount> {
+        let mounts = self.at_most(MAX_MOUNTS, "containers[0].volumeMounts", mounts);
         let mut seen = BTreeSet::new();
         let mounts = mounts.iter().filter_map(|mount| {
             let VolumeMount {

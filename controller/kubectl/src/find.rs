@@ -148,6 +148,7 @@ mod tests {
             addresses: Vec::new(),
             created: None,
             wakes: false,
+            finished: false,
         };
         let said = |sandbox: &Sandbox| match usable(sandbox) {
             Err(Failure::Refused(why)) => why,

@@ -14,6 +14,7 @@ use crate::find::find;
 use crate::objects::{Sandbox, Tier};
 use crate::print::print;
 use crate::rest::{RestError, empty};
+use crate::router;
 use crate::way::Way;
 
 /// Where a session has its log.
@@ -28,6 +29,12 @@ pub(crate) async fn logs(args: &LogsArgs, cluster: &Cluster) -> Result<(), Failu
     if sandbox.tier == Tier::Pod {
         return of_pod(args, cluster, &sandbox).await;
     }
+    if sandbox.finished {
+        // It takes no calls, and its log is there still.
+        let tunnel = router::tunnel(cluster).await?;
+        let door = Door::of_router(cluster, &tunnel, &sandbox)?;
+        return of_session(args, &sandbox, &door).await;
+    }
     match Way::to(cluster, &sandbox, args.container.as_deref()).await? {
         Way::Door(door) | Way::Pod(door, _) => of_session(args, &sandbox, &door).await,
         Way::Container(_) => of_pod(args, cluster, &sandbox).await,
@@ -36,7 +43,6 @@ pub(crate) async fn logs(args: &LogsArgs, cluster: &Cluster) -> Result<(), Failu
 
 async fn of_session(args: &LogsArgs, sandbox: &Sandbox, door: &Door) -> Result<(), Failure> {
     let failed = |error: RestError| match error {
-        // The sandbox's own word, unlike those of its REST, is no JSON.
         RestError::Refused(StatusCode::NOT_FOUND, _) => Failure::Refused(format!(
             "sandbox {0} has no log: it has no command of its own, and takes calls; `kubectl mote exec {0} -- COMMAND` makes one, and prints what it writes",
             sandbox.name

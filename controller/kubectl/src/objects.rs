@@ -147,6 +147,8 @@ pub(crate) struct Sandbox {
     pub(crate) created: Option<i64>,
     /// Traffic sets it running.
     pub(crate) wakes: bool,
+    /// What it ran has ended, and does not run again.
+    pub(crate) finished: bool,
 }
 
 impl From<&SandboxObject> for Sandbox {
@@ -170,6 +172,10 @@ impl From<&SandboxObject> for Sandbox {
             addresses: status.pod_ips,
             created: created.map(|time| time.0.as_second()),
             wakes: annotation(WAKE_ON_TRAFFIC) == Some("true"),
+            finished: status
+                .conditions
+                .iter()
+                .any(|it| it.kind == "Finished" && it.status == "True"),
         }
     }
 }

@@ -156,6 +156,7 @@ pub(crate) mod tests {
             addresses: vec!["10.0.0.1".to_owned(), "fd00::1".to_owned()],
             created: Some(100),
             wakes: false,
+            finished: false,
         }
     }
 

@@ -69,7 +69,7 @@ pub fn resolve(
     let Some(entry) = find(directory, target) else {
         return Route::Nowhere;
     };
-    if entry.suspended || entry.wakes && !entry.ready {
+    if entry.suspended || entry.wakes && !entry.ready && !entry.ended {
         return Route::Asleep(entry);
     }
     match host(&entry, attempt) {
@@ -92,7 +92,7 @@ fn find(directory: &Directory, target: &Target) -> Option<Arc<Entry>> {
 /// The addresses of one that is not ready may be another's by now: of such a
 /// one, only DNS knows whether anything answers.
 fn host(entry: &Entry, attempt: usize) -> Option<Host> {
-    let addresses = if entry.ready {
+    let addresses = if entry.ready || entry.ended {
         &entry.addresses[..]
     } else {
         &[]
@@ -219,6 +219,13 @@ mod tests {
             route(&directory, &target("s")),
             "s.n.svc.cluster.local:8888"
         );
+    }
+
+    #[test]
+    fn a_session_at_its_end_is_asked_and_not_woken() {
+        let mut over = entry("n", "s", "u", "10.0.0.1");
+        (over.ready, over.ended, over.wakes) = (false, true, true);
+        assert_eq!(route(&directory([over]), &target("s")), "10.0.0.1:8888");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::target::{is_dialled, is_label};
 
 /// On a sandbox: `"true"` lets traffic set a suspended one running.
 pub const WAKE_ON_TRAFFIC: &str = "mote.dev/wake-on-traffic";
+/// On a sandbox: what serves it, `wasm` or `pod`.
+const TIER: &str = "mote.dev/tier";
 /// Addresses of one sandbox that are kept: a pod has one for each family.
 const MAX_ADDRESSES: usize = 4;
 
@@ -110,6 +112,10 @@ pub struct Entry {
     pub suspended: bool,
     /// Whether traffic may set it running.
     pub wakes: bool,
+    /// Whether it is a session whose command has ended: it takes no calls, but
+    /// tells its log, and its addresses are nobody else's. Those of a pod may
+    /// be.
+    pub ended: bool,
 }
 
 /// What the router takes of what a sandbox says of itself.
@@ -127,11 +133,13 @@ impl Entry {
     pub fn of(sandbox: &Sandbox, trust: &Trust) -> Option<Self> {
         let meta = sandbox.meta();
         let (uid, namespace) = (meta.uid.as_deref()?, meta.namespace.as_deref()?);
-        let ready = sandbox
-            .status
-            .conditions
-            .iter()
-            .find(|it| it.kind == "Ready");
+        let find = |kind| {
+            let mut conditions = sandbox.status.conditions.iter();
+            conditions.find(|it| it.kind == kind)
+        };
+        let ready = find("Ready");
+        let finished = find("Finished").is_some_and(|it| it.status == "True");
+        let tier = sandbox.annotations().get(TIER);
         let generation = meta.generation.unwrap_or_default();
         let settled =
             ready.is_some_and(|it| it.observed_generation.unwrap_or(generation) >= generation);
@@ -147,6 +155,7 @@ impl Entry {
             settled,
             suspended: sandbox.is_suspended(),
             wakes: wakes.is_some_and(|value| value == "true"),
+            ended: finished && tier.is_some_and(|tier| tier == "wasm"),
         })
     }
 }
@@ -228,6 +237,7 @@ mod tests {
             settled: true,
             suspended: false,
             wakes: true,
+            ended: false,
         };
         assert_eq!(entry(object()), expected);
     }
@@ -239,6 +249,20 @@ mod tests {
         let bare = entry(bare);
         assert!(!bare.ready && !bare.settled && !bare.suspended && !bare.wakes);
         assert!(bare.addresses.is_empty() && bare.service.is_none());
+    }
+
+    #[test]
+    fn a_session_at_its_end_is_told_from_a_pod_at_its_end() {
+        for (tier, ended) in [("wasm", true), ("pod", false)] {
+            let mut over = object();
+            over["metadata"]["annotations"] = json!({ TIER: tier });
+            over["status"]["conditions"] = json!([
+                { "type": "Finished", "status": "True" },
+                { "type": "Ready", "status": "False", "observedGeneration": 3 },
+            ]);
+            let over = entry(over);
+            assert_eq!((over.ready, over.ended), (false, ended));
+        }
     }
 
     #[test]

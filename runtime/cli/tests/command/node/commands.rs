@@ -52,11 +52,11 @@ async fn a_command_runs_once_and_its_end_is_that_of_its_session() {
     host.crash();
     let controller = host.controller().await;
     assert_eq!(controller.ensure(asked.clone()).await, over);
-    // It comes back for a time in which it can be asked.
+    // It comes back with what stays, so that it can be asked.
     let again = |generation, suspended| SessionSpec {
         generation,
         suspended,
-        command: running(1, "echo again >> f; cat", Restart::Always).command,
+        command: running(1, "echo again >> f; while :; do :; done", Restart::Always).command,
         ..asked.clone()
     };
     let asleep = controller.ensure(again(2, true)).await;

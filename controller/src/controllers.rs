@@ -1,28 +1,29 @@
-//! Who hears of what: one watch a kind, and a queue a controller.
+//! The controllers: one watch a kind, and a queue a controller.
+
+mod pushers;
 
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::node::v1::RuntimeClass;
 use kube::runtime::watcher::Config;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client};
 use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{self, Cache, Change, Filler, Watched};
-use crate::context::{Caches, Context, Guarded, Metrics};
-use crate::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
-use crate::driver::{self, Queue, Waiting, queue};
+use crate::context::{Caches, Context, Metrics};
+use crate::driver::{self, Term};
 use crate::event::Events;
 use crate::freshness::Freshness;
-use crate::names::{controller_of, label};
+use crate::names::label;
 use crate::settings::Settings;
 use crate::wasm::{Key, Wasm};
 use crate::{claim, pool, sandbox, template, wasm};
+use pushers::{Pushers, Waitings, queues};
 
 /// The controllers, their caches filling, waiting to lead.
 pub struct Controllers {
@@ -32,27 +33,6 @@ pub struct Controllers {
     watches: Vec<BoxFuture<'static, ()>>,
     pushers: Arc<Pushers>,
 }
-
-struct Queues<S, C, P, T> {
-    sandboxes: S,
-    claims: C,
-    pools: P,
-    templates: T,
-}
-
-type Waitings = Queues<
-    Waiting<Guarded<Sandbox>>,
-    Waiting<Guarded<SandboxClaim>>,
-    Waiting<Guarded<SandboxWarmPool>>,
-    Waiting<Guarded<SandboxTemplate>>,
->;
-
-type Pushers = Queues<
-    Queue<Guarded<Sandbox>>,
-    Queue<Guarded<SandboxClaim>>,
-    Queue<Guarded<SandboxWarmPool>>,
-    Queue<Guarded<SandboxTemplate>>,
->;
 
 impl Controllers {
     /// Makes the caches and the queues; nothing is asked of the API server yet.
@@ -225,70 +205,39 @@ impl Controllers {
 
 async fn reconcile(context: &Arc<Context>, waiting: Waitings, shutdown: &CancellationToken) {
     let (caches, settings) = (context.caches.clone(), &context.settings);
-    let given = || (context.clone(), shutdown.clone());
-    let (shared, stop) = given();
+    let term = || Term {
+        context: context.clone(),
+        end: shutdown.clone(),
+    };
     let sandboxes = driver::run(
-        caches.sandboxes,
-        waiting.sandboxes,
+        (caches.sandboxes, waiting.sandboxes),
         settings.sandbox_workers,
         sandbox::reconcile,
-        shared,
-        stop,
+        term(),
     );
-    let extensions = async {
-        let (shared, stop) = given();
-        let claims = driver::run(
-            caches.claims,
-            waiting.claims,
-            settings.claim_workers,
-            claim::reconcile,
-            shared,
-            stop,
-        );
-        let (shared, stop) = given();
-        let pools = driver::run(
-            caches.pools,
-            waiting.pools,
-            settings.pool_workers,
-            pool::reconcile,
-            shared,
-            stop,
-        );
-        let (shared, stop) = given();
-        let templates = driver::run(
-            caches.templates,
-            waiting.templates,
-            settings.template_workers,
-            template::reconcile,
-            shared,
-            stop,
-        );
-        if settings.extensions {
-            tokio::join!(claims, pools, templates);
-        }
-    };
-    tokio::join!(sandboxes, extensions);
-}
-
-fn queues() -> (Pushers, Waitings) {
-    let (sandboxes, waiting_sandboxes) = queue();
-    let (claims, waiting_claims) = queue();
-    let (pools, waiting_pools) = queue();
-    let (templates, waiting_templates) = queue();
-    (
-        Queues {
-            sandboxes,
-            claims,
-            pools,
-            templates,
-        },
-        Queues {
-            sandboxes: waiting_sandboxes,
-            claims: waiting_claims,
-            pools: waiting_pools,
-            templates: waiting_templates,
-        },
-    )
+    let claims = driver::run(
+        (caches.claims, waiting.claims),
+        settings.claim_workers,
+        claim::reconcile,
+        term(),
+    );
+    let pools = driver::run(
+        (caches.pools, waiting.pools),
+        settings.pool_workers,
+        pool::reconcile,
+        term(),
+    );
+    let templates = driver::run(
+        (caches.templates, waiting.templates),
+        settings.template_workers,
+        template::reconcile,
+        term(),
+    );
+    if settings.extensions {
+        tokio::join!(sandboxes, claims, pools, templates);
+    } else {
+        sandboxes.await;
+    }
 }
 
 struct Watch<'a> {
@@ -370,161 +319,5 @@ impl Watch<'_> {
         let (context, pushers) = (self.context.clone(), self.pushers.clone());
         let events = watcher(api, config).default_backoff().modify(trim);
         Box::pin(filler.fill(events, move |change| told(&pushers, &context, change)))
-    }
-}
-
-fn ask<K: Watched>(queue: &Queue<K>, object: &K) {
-    let meta = object.meta();
-    queue.push(
-        meta.namespace.as_deref().unwrap_or_default(),
-        meta.name.as_deref().unwrap_or_default(),
-    );
-}
-
-/// Of what is gone, no write is waited for.
-fn forget_gone<K: Watched>(context: &Context, change: &Change<K>) {
-    if let (Some(before), None) = (&change.before, &change.after) {
-        context.freshness.forget(before.meta());
-    }
-}
-
-impl Pushers {
-    fn node_changed(&self, context: &Context, change: &Change<Node>) {
-        let (Some(wasm), Some(node)) = (&context.wasm, change.latest()) else {
-            return;
-        };
-        let keys = wasm
-            .fleet
-            .node_changed(&node.name_any(), change.after.as_deref());
-        for (namespace, name) in keys {
-            self.sandboxes.push(&namespace, &name);
-        }
-    }
-
-    fn namespace_changed(&self, context: &Context, _: &Change<Namespace>) {
-        if let Some(wasm) = &context.wasm {
-            wasm.police.publish();
-        }
-    }
-
-    fn images_changed(&self, context: &Context, change: &Change<ConfigMap>) {
-        let Some(wasm) = &context.wasm else {
-            return;
-        };
-        wasm.images_changed(change.after.as_deref());
-        for sandbox in context.caches.sandboxes.all() {
-            let blueprint = sandbox.0.as_ref().ok().map(|it| &it.spec.blueprint);
-            let classed =
-                blueprint.is_some_and(|it| it.pod_template.spec.runtime_class_name.is_some());
-            if classed {
-                ask(&self.sandboxes, &*sandbox);
-            }
-        }
-    }
-
-    fn host_changed(&self, context: &Context, change: &Change<Pod>) {
-        let Some(wasm) = &context.wasm else {
-            return;
-        };
-        for pod in change.both() {
-            if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) {
-                wasm.host_changed(node);
-            }
-        }
-    }
-
-    fn sandbox_changed(&self, context: &Context, change: &Change<Guarded<Sandbox>>) {
-        change
-            .after
-            .iter()
-            .for_each(|sandbox| ask(&self.sandboxes, &**sandbox));
-        forget_gone(context, change);
-        let heard = claim::concerns(change);
-        for (namespace, name) in claim::hopeful(context, change) {
-            self.claims.push(&namespace, &name);
-        }
-        for sandbox in change.both() {
-            let namespace = sandbox.namespace().unwrap_or_default();
-            let Some(owner) = controller_of(sandbox.meta()) else {
-                let pool = pool::of_orphan(&context.caches, sandbox);
-                pool.iter()
-                    .for_each(|pool| self.pools.push(&namespace, pool));
-                continue;
-            };
-            match owner.kind.as_str() {
-                "SandboxClaim" if heard => self.claims.push(&namespace, &owner.name),
-                "SandboxWarmPool" => self.pools.push(&namespace, &owner.name),
-                _ => {}
-            }
-        }
-    }
-
-    fn child_changed<K: Watched>(&self, _: &Context, change: &Change<K>) {
-        for child in change.both() {
-            if let Some(owner) = controller_of(child.meta()).filter(|owner| owner.kind == "Sandbox")
-            {
-                self.sandboxes
-                    .push(&child.namespace().unwrap_or_default(), &owner.name);
-            }
-        }
-    }
-
-    fn claim_changed(&self, context: &Context, change: &Change<Guarded<SandboxClaim>>) {
-        claim::heard(context, change);
-        forget_gone(context, change);
-        change
-            .after
-            .iter()
-            .for_each(|claim| ask(&self.claims, &**claim));
-    }
-
-    fn pool_changed(&self, context: &Context, change: &Change<Guarded<SandboxWarmPool>>) {
-        let Some(pool) = change.latest() else { return };
-        ask(&self.pools, &**pool);
-        forget_gone(context, change);
-        if change.after.is_none() {
-            pool::forget(context, pool);
-        }
-        for (namespace, name) in claim::waiting_for_pool(&context.caches, change) {
-            self.claims.push(&namespace, &name);
-        }
-    }
-
-    fn template_changed(&self, context: &Context, change: &Change<Guarded<SandboxTemplate>>) {
-        let Some(template) = change.latest() else {
-            return;
-        };
-        let (namespace, name) = (
-            template.namespace().unwrap_or_default(),
-            template.name_any(),
-        );
-        // Before anything is made of it.
-        if let Some(wasm) = &context.wasm {
-            let readable = change.after.as_ref().and_then(|it| it.0.as_ref().ok());
-            if wasm.police.template_changed(&namespace, &name, readable) {
-                for sandbox in sandbox::of_template(&context.caches, &namespace, &name) {
-                    self.sandboxes.push(&namespace, &sandbox);
-                }
-            }
-        }
-        ask(&self.templates, &**template);
-        forget_gone(context, change);
-        for pool in pool::of_template(&context.caches, &namespace, &name) {
-            self.pools.push(&namespace, &pool);
-        }
-        for claim in claim::waiting_for_template(&context.caches, &namespace, &name) {
-            self.claims.push(&namespace, &claim);
-        }
-    }
-
-    fn policy_changed(&self, _: &Context, change: &Change<NetworkPolicy>) {
-        let Some(policy) = change.latest() else {
-            return;
-        };
-        // By name: a template also waits for one that is not its own to go.
-        if let Some(template) = template::of_policy(policy) {
-            self.templates
-                .push(&policy.namespace().unwrap_or_default(), &template);
-        }
     }
 }

@@ -98,14 +98,21 @@ pub fn queue<K: Watched>() -> (Queue<K>, Waiting<K>) {
     (queue.clone(), Waiting { queue, receiver })
 }
 
-/// Reconciles a kind until `shutdown`; then finishes the passes that run.
+/// What all controllers share while this process leads.
+pub struct Term {
+    /// What passes work with.
+    pub context: Arc<Context>,
+    /// When no more passes begin.
+    pub end: CancellationToken,
+}
+
+/// Reconciles a kind until the end of the term; then finishes the passes that
+/// run.
 pub async fn run<K, F, R>(
-    cache: Cache<DeserializeGuard<K>>,
-    waiting: Waiting<DeserializeGuard<K>>,
+    (cache, waiting): (Cache<DeserializeGuard<K>>, Waiting<DeserializeGuard<K>>),
     workers: u16,
     reconcile: F,
-    context: Arc<Context>,
-    shutdown: CancellationToken,
+    Term { context, end }: Term,
 ) where
     K: Watched + DeserializeOwned,
     F: Fn(Arc<DeserializeGuard<K>>, Arc<Context>) -> R + Clone + Send + Sync + 'static,
@@ -131,7 +138,7 @@ pub async fn run<K, F, R>(
     Controller::for_stream(stream::pending(), cache.store())
         .reconcile_on(stream::poll_fn(move |task| receiver.poll_recv(task)))
         .with_config(Config::default().concurrency(workers))
-        .graceful_shutdown_on(async move { shutdown.cancelled().await })
+        .graceful_shutdown_on(async move { end.cancelled().await })
         .run(
             move |object, context| {
                 let (reconcile, retries) = (reconcile.clone(), counted.clone());

@@ -184,6 +184,29 @@ async fn sandboxes_are_shown_alike_and_logs_are_those_of_pods() {
 }
 
 #[tokio::test]
+async fn what_the_command_of_a_session_wrote_is_read_while_it_runs_and_afterwards() {
+    let story = Story::begin("kubectl").await;
+    let mut pod = session("wasm");
+    let line = "echo first; echo last >&2; until [ -e go ]; do sleep 0.1; done; echo over; exit 3";
+    pod["restartPolicy"] = json!("Never");
+    pod["containers"][0]["command"] = json!(["sh", "-c", line]);
+    story.create::<Sandbox>(sandbox("s", pod)).await;
+    story.until_ready_is("s", "True", "DependenciesReady").await;
+    let all = "first\nlast\n";
+    std::thread::scope(|scope| {
+        let followed = scope.spawn(|| said(&story, &["logs", "s", "-f"]));
+        said(&story, &["exec", "s", "touch go"]);
+        assert_eq!(followed.join().unwrap(), format!("{all}over\n"));
+    });
+    story.until_ready_is("s", "False", "PodFailed").await;
+    assert_eq!(said(&story, &["logs", "s"]), format!("{all}over\n"));
+    assert_eq!(said(&story, &["logs", "s", "--tail", "1"]), "over\n");
+    let over = complaint(&story, &["exec", "s", "ls"]);
+    assert!(over.contains("not ready (PodFailed"), "{over}");
+    story.end().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_used_says_what_to_do() {
     let story = Story::begin("kubectl").await;
     let object = sandbox("light", session("wasm"));

@@ -7,6 +7,9 @@
     reason = "a test target is a crate of its own, and may stop at what it did not expect"
 )]
 
+#[path = "wasm/commands.rs"]
+mod commands;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;

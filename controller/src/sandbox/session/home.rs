@@ -22,6 +22,9 @@ const FILES_LOST: &str = "SessionFilesLost";
 /// Events: a session should leave its node and does not.
 const STAYS: &str = "SessionStays";
 
+/// Events: what a session ran has failed, or its time is over.
+const FAILED: &str = "SessionFailed";
+
 /// What a session was found to be, and what was done for it.
 pub(super) struct Settled {
     pub(super) observed: Observed,
@@ -162,6 +165,7 @@ impl Hands<'_> {
                 let settled = found.session.as_ref().filter(|it| is_settled(it, &spec));
                 let settled = match settled {
                     Some(session) => {
+                        self.tell_failure(session);
                         let now = observed(&found.node, session);
                         match self.mark(tier).await {
                             Ok(()) => Settled::as_is(now),
@@ -308,6 +312,18 @@ impl Hands<'_> {
             }
         }
         link.delete(self.subject.uid).await.map_err(failed)
+    }
+
+    /// Tells people why a session has failed, before the status says that it
+    /// has: in the words of pods, it does not say why.
+    fn tell_failure(&self, session: &Session) {
+        let Self { context, subject } = self;
+        let status = subject.sandbox.status.as_ref();
+        let known = status.is_some_and(|it| condition::is_true(&it.conditions, FINISHED));
+        if session.phase() == Phase::Failed && !known {
+            let events = &context.events;
+            events.warning(subject.sandbox, FAILED, ACTION, session.message.clone());
+        }
     }
 
     /// Begins the session on a node; people are told why, where it was on

@@ -26,7 +26,7 @@ pub(crate) struct Snapshot {
     pub(crate) idle: u64,
     /// Sandboxes that are suspended.
     pub(crate) suspended: u64,
-    /// Long-lived interpreters.
+    /// Programs that outlive calls.
     pub(crate) contexts: u64,
     /// Bytes that all sandboxes' files take, as far as they were counted.
     pub(crate) disk_bytes: u64,
@@ -111,7 +111,11 @@ impl Node {
             "Instances that may be alive at once",
             &all.slots,
         );
-        register("contexts", "Long-lived interpreters", &all.contexts);
+        register(
+            "contexts",
+            "Programs that outlive calls: interpreters, and commands of sandboxes",
+            &all.contexts,
+        );
         let help = "Sandboxes by what they do now";
         registry.register("sandboxes", help, all.sandboxes.clone());
         let mut register = |name, help, gauge: &Gauge| {

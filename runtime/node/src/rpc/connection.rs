@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::identity::Identity;
+use super::identity::{Identity, Stranger};
 use crate::audit::{Brake, Entry, Refusal};
 use crate::metrics::{Connection as Counted, Refused, Surface};
 use crate::observe::Observer;
@@ -102,7 +102,8 @@ impl Strangers {
         // The audit log has no room for the why, by which certificates that
         // have expired are found out.
         if self.brake.admits() {
-            tracing::warn!(%peer, %error, "a connection was refused, for it did not show that it is a controller's");
+            let why = Stranger::from(error);
+            tracing::warn!(%peer, %why, "a connection was refused, for it did not show that it is a controller's");
         }
     }
 }

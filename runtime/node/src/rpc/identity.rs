@@ -1,6 +1,7 @@
 //! Who the node is, and whom it answers: certificates from files, read again
 //! when they change.
 
+mod stranger;
 mod verifier;
 
 use std::fs::{self, File};
@@ -16,6 +17,7 @@ use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier}
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
+pub(super) use stranger::Stranger;
 use verifier::Named;
 
 /// Longest file: a chain of certificates takes some thousand bytes each.

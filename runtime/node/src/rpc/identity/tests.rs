@@ -6,7 +6,9 @@ use rcgen::{
 };
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::version::TLS12;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, ServerConnection};
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, ConnectionCommon, ServerConnection, SideData,
+};
 use tokio_rustls::rustls::{SupportedProtocolVersion, client::Resumption};
 
 use super::*;
@@ -95,6 +97,20 @@ impl Node {
         let mut server = ServerConnection::new(self.identity.read_again()).unwrap();
         shake(&mut client, &mut server)
     }
+
+    /// What it says of a client that trusts `trusted` and does not take it for
+    /// the node.
+    fn told(&self, trusted: &Authority, signed: &Signed) -> Stranger {
+        let config = client(trusted, Some(signed), &TLS13);
+        let mut client = ClientConnection::new(config, NODE.try_into().unwrap()).unwrap();
+        let mut server = ServerConnection::new(self.identity.read_again()).unwrap();
+        pass(&mut client, &mut server);
+        server.process_new_packets().unwrap();
+        pass(&mut server, &mut client);
+        assert!(client.process_new_packets().is_err());
+        pass(&mut client, &mut server);
+        Stranger::from(&server.process_new_packets().unwrap_err())
+    }
 }
 
 /// A client that trusts `trusted` and shows `signed`.
@@ -130,6 +146,19 @@ pub(in crate::rpc) fn acquainted() -> (tempfile::TempDir, Identity, Arc<ClientCo
     } = Node::new();
     let config = client(&authority, Some(&authority.client()), &TLS13);
     (folder, identity, config)
+}
+
+/// Passes what one has to say to the other, who does not look at it yet.
+fn pass<A, B>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>)
+where
+    A: SideData,
+    B: SideData,
+{
+    let mut sent = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut sent).unwrap();
+    }
+    to.read_tls(&mut sent.as_slice()).unwrap();
 }
 
 /// Passes what they write between the two until neither writes any more.
@@ -179,6 +208,58 @@ fn nobody_else_is_answered() {
     assert!(!node.answers(Some(&common)));
     let stranger = Authority::new();
     assert!(!node.answers(Some(&stranger.client())));
+}
+
+#[test]
+fn it_is_told_why_somebody_is_not_answered() {
+    let node = Node::new();
+    let with = |change: fn(&mut CertificateParams)| node.authority.sign(CONTROLLER, change);
+    let expired = with(|params| params.not_after = date_time_ymd(2020, 1, 1));
+    let early = with(|params| params.not_before = date_time_ymd(4000, 1, 1));
+    let other = node.authority.sign("other", |_| {});
+    for (shown, why) in [
+        (None, Stranger::Bare),
+        (Some(&expired), Stranger::Expired),
+        (Some(&early), Stranger::Early),
+        (Some(&Authority::new().client()), Stranger::Unknown),
+        (Some(&other), Stranger::Misnamed),
+    ] {
+        let met = node.meets(&node.authority, shown, &TLS13);
+        assert_eq!(Stranger::from(&met.unwrap_err()), why);
+    }
+}
+
+#[test]
+fn a_controller_that_does_not_take_the_nodes_certificate_is_told_of() {
+    let node = Node::new();
+    let client = node.authority.client();
+    let (cert, key) = node.authority.sign(NODE, |params| {
+        params.not_after = date_time_ymd(2020, 1, 1);
+    });
+    let stranger = Authority::new();
+    assert_eq!(node.told(&stranger, &client), Stranger::UnknownHere);
+    let files = files(node.folder.path());
+    fs::write(&files.cert, cert.pem()).unwrap();
+    fs::write(&files.key, key.serialize_pem()).unwrap();
+    assert_eq!(node.told(&node.authority, &client), Stranger::ExpiredHere);
+}
+
+#[test]
+fn an_authority_may_follow_another_while_both_are_trusted() {
+    let node = Node::new();
+    let (old, new) = (&node.authority, Authority::new());
+    let files = files(node.folder.path());
+    let both = format!("{}{}", old.root.pem(), new.root.pem());
+    fs::write(&files.ca, both).unwrap();
+    assert!(node.meets(old, Some(&old.client()), &TLS13).is_ok());
+    assert!(node.meets(old, Some(&new.client()), &TLS13).is_ok());
+    let (cert, key) = new.sign(NODE, |_| {});
+    fs::write(&files.cert, cert.pem()).unwrap();
+    fs::write(&files.key, key.serialize_pem()).unwrap();
+    assert!(node.meets(&new, Some(&old.client()), &TLS13).is_ok());
+    fs::write(&files.ca, new.root.pem()).unwrap();
+    assert!(node.meets(&new, Some(&old.client()), &TLS13).is_err());
+    assert!(node.meets(&new, Some(&new.client()), &TLS13).is_ok());
 }
 
 #[test]

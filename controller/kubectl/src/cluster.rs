@@ -12,8 +12,9 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use crate::args::ClusterArgs;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::objects::{self, ClaimObject, SandboxObject};
+use mote_client::text::chain;
 
 /// How long the API server may take for an answer, as kubectl's users know it
 /// from its own requests.

@@ -76,31 +76,3 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
         _ => ExitCode::from(EXIT_USAGE),
     }
 }
-
-/// An error and its causes, each only where it adds something.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cause_that_the_error_names_already_is_not_repeated() {
-        let cause = std::io::Error::other("disk on fire");
-        let error = anyhow::Error::new(cause).context("failed to read: disk on fire");
-        assert_eq!(chain(&*error), "failed to read: disk on fire");
-        let error = error.context("no answer");
-        assert_eq!(chain(&*error), "no answer: failed to read: disk on fire");
-    }
-}

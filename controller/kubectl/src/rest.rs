@@ -12,8 +12,9 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::tunnel::Tunnel;
+use mote_client::text::chain;
 
 /// Most bytes of an answer that is one value: a folder of a hundred thousand
 /// files has a longer listing than people read.

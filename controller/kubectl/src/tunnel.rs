@@ -14,7 +14,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
 use crate::cluster::{Denied, answer};
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
+use mote_client::text::chain;
 
 /// A port of a pod.
 #[derive(Clone)]

@@ -69,7 +69,7 @@ impl Failure {
             Self::Signal(number) => 128 + number,
             Self::BrokenPipe => EXIT_BROKEN_PIPE,
             Self::Host(error) => {
-                say(&chain(&*error));
+                say(&text::chain(&*error));
                 EXIT_HOST
             }
         };
@@ -171,20 +171,6 @@ fn verb(text: &str) -> Option<&str> {
         .then_some(word)
 }
 
-/// An error and its causes, each only where it adds something.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,14 +182,5 @@ mod tests {
             usage_line(text),
             "unexpected argument '--rx' found; a similar argument exists: '--rw'; see mote --help and mote run --help"
         );
-    }
-
-    #[test]
-    fn a_cause_that_the_error_names_already_is_not_repeated() {
-        let cause = std::io::Error::other("disk on fire");
-        let error = anyhow::Error::new(cause).context("failed to read: disk on fire");
-        assert_eq!(chain(&*error), "failed to read: disk on fire");
-        let error = error.context("no answer");
-        assert_eq!(chain(&*error), "no answer: failed to read: disk on fire");
     }
 }

@@ -12,11 +12,14 @@ use mote_surface::proto::{
     ResizeTtyRequest, SendSignalRequest, Signal, StartRequest, StartResponse, WriteStdinRequest,
 };
 use mote_surface::{CALL_HEADER, OUTCOME_HEADER};
+use tokio::signal::unix::{SignalKind, signal};
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
+
+use crate::screen;
 
 type Client = ProcessServiceClient<InterceptedService<Channel, Tags>>;
 
@@ -206,6 +209,20 @@ impl Reach {
             rows: rows.into(),
         };
         self.client.resize_tty(request).await.map(drop)
+    }
+
+    /// Passes on each new size of our terminal, as long as the program takes
+    /// it.
+    pub async fn follow_terminal(mut self) {
+        let Ok(mut changes) = signal(SignalKind::window_change()) else {
+            return;
+        };
+        while changes.recv().await.is_some() {
+            let (cols, rows) = screen::dimensions();
+            if self.resize(cols, rows).await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use mote_client::screen::{self, Raw};
 use mote_surface::proto::start_response::Event;
 use mote_surface::proto::{ProcessConfig, Pty, Signal, StartRequest};
 use tokio::io::{Stderr, Stdout};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
@@ -39,7 +39,7 @@ pub(super) async fn run(
     let raw =
         raw.map_err(|error| Failure::Lost(format!("failed to set up the terminal: {error}")))?;
     if program.terminal {
-        tokio::spawn(resizes(call.reach.clone()));
+        tokio::spawn(call.reach.clone().follow_terminal());
     }
     tokio::spawn(feed(program.stdin, call.reach.clone()));
     let reach = call.reach.clone();
@@ -121,19 +121,6 @@ async fn feed(has_stdin: bool, mut reach: Reach) {
         }
     }
     let _ = reach.end_input().await;
-}
-
-/// Passes on each new size of our terminal.
-async fn resizes(mut reach: Reach) {
-    let Ok(mut changes) = signal(SignalKind::window_change()) else {
-        return;
-    };
-    while changes.recv().await.is_some() {
-        let (cols, rows) = screen::dimensions();
-        if reach.resize(cols, rows).await.is_err() {
-            return;
-        }
-    }
 }
 
 /// Takes all output until the program ends, for which it has until `ends`.

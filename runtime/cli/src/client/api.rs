@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::server::Server;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
+use mote_client::text::chain;
 
 /// How long a server may take to accept a connection: one that lives does so
 /// at once.

@@ -14,7 +14,7 @@ use mote_client::screen::{self, Raw};
 use mote_host::PipeReader;
 use mote_surface::proto::start_response::Event;
 use mote_surface::proto::{Pty, Signal};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
@@ -64,7 +64,7 @@ async fn invoke(config: &Config, stop: &Stop) -> Result<u8, Failure> {
     let raw = config.terminal.then(Raw::enter).transpose();
     let raw = raw.context("failed to set up the terminal")?;
     if config.terminal {
-        tokio::spawn(resizes(call.reach.clone()));
+        tokio::spawn(call.reach.clone().follow_terminal());
     }
     let stdin = config.stdin.then(streams::read_stdin).transpose()?;
     tokio::spawn(feed(stdin, call.reach.clone()));
@@ -85,19 +85,6 @@ async fn feed(stdin: Option<PipeReader>, mut reach: Reach) {
         }
     }
     let _ = reach.end_input().await;
-}
-
-/// Passes on each new size of our terminal.
-async fn resizes(mut reach: Reach) {
-    let Ok(mut changes) = signal(SignalKind::window_change()) else {
-        return;
-    };
-    while changes.recv().await.is_some() {
-        let (cols, rows) = screen::dimensions();
-        if reach.resize(cols, rows).await.is_err() {
-            return;
-        }
-    }
 }
 
 async fn passed_through(

@@ -104,6 +104,28 @@ pub fn kill_host(node: &str) {
     ]);
 }
 
+/// Gives the sandboxes of a node addresses of another prefix besides, and starts
+/// its host anew.
+pub fn more_addresses(node: &str, prefix: &str) -> Undo {
+    let path = r"jsonpath={.metadata.annotations.mote\.dev/addresses}";
+    let before = kubectl(&["get", "node", node, "-o", path]);
+    let put = |prefixes: &str| {
+        let annotation = format!("mote.dev/addresses={prefixes}");
+        ["annotate", "--overwrite", "node", node, &annotation].map(str::to_owned)
+    };
+    kubectl(
+        &put(&format!("{before},{prefix}"))
+            .each_ref()
+            .map(String::as_str),
+    );
+    kill_host(node);
+    let (node, back) = (node.to_owned(), put(&before));
+    Undo::by(move || {
+        run(&back.each_ref().map(String::as_str));
+        kill_host(&node);
+    })
+}
+
 /// Ends the node host of a node at once, and lets none come back.
 pub fn without_host(node: &str) -> Undo {
     kubectl(&["label", "--overwrite", "node", node, "mote.dev/node=false"]);

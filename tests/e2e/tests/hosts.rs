@@ -1,0 +1,191 @@
+//! Node hosts: which addresses they give, and how they and the controller know
+//! each other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test target is a crate of its own, and may stop at what it did not expect"
+)]
+
+use std::sync::LazyLock;
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::jiff::civil::Date;
+use k8s_openapi::jiff::tz::TimeZone;
+use k8s_openapi::jiff::{Timestamp, ToSpan};
+use kube::api::{Api, Patch, PatchParams};
+use mote_controller::crd::Sandbox;
+use mote_controller::wasm::{AUTHORITY_SECRET, NODE_SECRET};
+use mote_e2e::{Story, execute, kubectl, more_addresses, nodes, sandbox, session};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
+
+const SYSTEM: &str = "agent-sandbox-system";
+const CONTROLLER: &str = "deployment/agent-sandbox-controller";
+const READY: &str = "DependenciesReady";
+
+/// Stories change node hosts and the controller: one at a time.
+static ALONE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+
+async fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().await
+}
+
+/// A sandbox with a service, on this node.
+fn served(node: &str) -> Value {
+    let mut pod = session("wasm");
+    pod["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
+    let mut sandbox = sandbox("s", pod);
+    sandbox["spec"]["service"] = json!(true);
+    sandbox
+}
+
+fn addresses(sandbox: &Sandbox) -> Vec<String> {
+    let status = sandbox.status.as_ref();
+    status
+        .map(|status| status.pod_ips.clone())
+        .unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_sandbox_has_an_address_and_an_endpoint_slice_of_each_family() {
+    let _alone = alone().await;
+    let story = Story::begin("hosts").await;
+    let node = nodes().swap_remove(0);
+    story.create::<Sandbox>(served(&node)).await;
+    let before = addresses(&story.until_ready_is("s", "True", READY).await);
+    assert_eq!(before.len(), 1, "{before:?}");
+    execute(&before[0], "sh -c 'echo kept > file'").unwrap();
+
+    let second = more_addresses(&node, "fd00:e2e::/64");
+    let both = story
+        .until::<Sandbox>("s", "at two addresses", |it| addresses(it).len() == 2)
+        .await;
+    let both = addresses(&both);
+    assert_eq!(both[0], before[0]);
+    assert!(both[1].starts_with("fd00:e2e::"), "{both:?}");
+    story.until_ready_is("s", "True", READY).await;
+    for (name, family, address) in [
+        ("s-session", "IPv4", &both[0]),
+        ("s-session-ipv6", "IPv6", &both[1]),
+    ] {
+        let leads = |it: &EndpointSlice| {
+            let endpoints = it.endpoints.as_deref().unwrap_or_default();
+            it.address_type == family && endpoints[0].addresses == [address.clone()]
+        };
+        story.until(name, "led to the session", leads).await;
+    }
+    assert_eq!(
+        execute(&format!("[{}]", both[1]), "cat file").unwrap(),
+        "kept\n"
+    );
+
+    drop(second);
+    let after = story
+        .until::<Sandbox>("s", "at one address", |it| addresses(it) == before)
+        .await;
+    assert_eq!(addresses(&after), before);
+    story.until_gone::<EndpointSlice>("s-session-ipv6").await;
+    story.end().await;
+}
+
+/// Certificate and key of an authority that has half a year of three left.
+fn old_authority() -> (String, String) {
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let date = |date: Date| {
+        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+        rcgen::date_time_ymd(date.year().into(), month, day)
+    };
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "an old authority");
+    params.not_before = date(today - 30.months());
+    params.not_after = date(today + 6.months());
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+fn restart_controller() {
+    kubectl(&["-n", SYSTEM, "rollout", "restart", CONTROLLER]);
+    let status = [
+        "-n",
+        SYSTEM,
+        "rollout",
+        "status",
+        CONTROLLER,
+        "--timeout=90s",
+    ];
+    kubectl(&status);
+}
+
+/// Asks the kubelets to look at node hosts' Secret now, and not within a minute.
+fn hurry_kubelets() {
+    let at = format!("mote.dev/e2e-looked={}", Timestamp::now().as_millisecond());
+    let all = ["-n", SYSTEM, "annotate", "--overwrite", "pods", "-l"];
+    kubectl(&[&all[..], &["app=mote-node", &at]].concat());
+}
+
+fn text(secret: &Secret, name: &str) -> String {
+    let data = secret.data.as_ref().and_then(|data| data.get(name));
+    String::from_utf8(data.expect("a part").0.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn an_authority_near_its_end_is_followed_by_another_which_both_sides_trust() {
+    let _alone = alone().await;
+    let story = Story::begin("hosts").await;
+    let node = nodes().swap_remove(0);
+    story.create::<Sandbox>(served(&node)).await;
+    let served = story.until_ready_is("s", "True", READY).await;
+
+    let secrets: Api<Secret> = Api::namespaced(story.client.clone(), SYSTEM);
+    let (certificate, key) = old_authority();
+    let old = json!({ "stringData": { "ca.crt": certificate, "ca.key": key }});
+    let patched = secrets
+        .patch(
+            AUTHORITY_SECRET,
+            &PatchParams::default(),
+            &Patch::Merge(old),
+        )
+        .await;
+    patched.unwrap();
+    restart_controller();
+    // It is another one than node hosts know; they say so until they hear of it.
+    let refused = |it: &Sandbox| {
+        let status = it.status.as_ref().unwrap();
+        let ready = status.conditions.iter().find(|it| it.type_ == "Ready");
+        ready.is_some_and(|it| {
+            let told = it
+                .message
+                .contains("of an authority that the controller does not know");
+            it.status == "False" && told && it.message.contains(NODE_SECRET)
+        })
+    };
+    story
+        .until::<Sandbox>("s", "refused for its authority", refused)
+        .await;
+    hurry_kubelets();
+    let again = story.until_ready_is("s", "True", READY).await;
+    assert_eq!(addresses(&again), addresses(&served));
+
+    let (authorities, given) = (
+        secrets.get(AUTHORITY_SECRET).await.unwrap(),
+        secrets.get(NODE_SECRET).await.unwrap(),
+    );
+    let trusted = text(&authorities, "ca.crt");
+    assert!(
+        trusted.starts_with(&certificate),
+        "the old one is there still"
+    );
+    assert_eq!(trusted.matches("BEGIN CERTIFICATE").count(), 2);
+    assert_eq!(text(&authorities, "ca.key").matches("BEGIN").count(), 2);
+    assert_eq!(text(&given, "ca.crt"), trusted);
+    story.end().await;
+}

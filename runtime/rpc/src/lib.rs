@@ -23,13 +23,14 @@ pub const MAX_SESSIONS: usize = 256;
 /// environment each, or one with all the files that it may be given.
 pub const MAX_REQUEST_BYTES: usize = 8 << 20;
 
-/// Bytes that a session takes in a [`v1::EnsureRequest`].
-pub fn bytes_in_request(session: &v1::SessionSpec) -> usize {
-    prost::encoding::message::encoded_len(ENSURE_SESSIONS, session)
+/// Bytes that a session takes in a [`v1::EnsureRequest`], or a policy in a
+/// [`v1::PoliceRequest`].
+pub fn bytes_in_request(part: &impl prost::Message) -> usize {
+    prost::encoding::message::encoded_len(PARTS, part)
 }
 
-/// The number of the field of sessions in a [`v1::EnsureRequest`].
-const ENSURE_SESSIONS: u32 = 1;
+/// The number of the field of what a request is made of.
+const PARTS: u32 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_as_long_as_its_sessions_together() {
+    fn a_request_is_as_long_as_its_parts_together() {
         let session = |name: &str| v1::SessionSpec {
             name: name.to_owned(),
             ..v1::SessionSpec::default()
@@ -46,5 +47,13 @@ mod tests {
         let sessions = vec![session(""), session("a"), session(&"b".repeat(300))];
         let bytes = sessions.iter().map(bytes_in_request).sum::<usize>();
         assert_eq!(v1::EnsureRequest { sessions }.encoded_len(), bytes);
+
+        let policy = |name: &str| v1::Policy {
+            name: name.to_owned(),
+            ..v1::Policy::default()
+        };
+        let policies = vec![policy("a"), policy(&"b".repeat(300))];
+        let bytes = policies.iter().map(bytes_in_request).sum::<usize>();
+        assert_eq!(v1::PoliceRequest { policies }.encoded_len(), bytes);
     }
 }

@@ -12,6 +12,7 @@
 
 mod crowd;
 mod draft;
+mod fit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -30,6 +31,7 @@ use crate::crd::SandboxTemplate;
 
 use crowd::Crowd;
 use draft::{Draft, Selection, Within};
+use fit::fit;
 
 /// The policy of sandboxes whose template is gone. No template's is called so:
 /// theirs have a slash.
@@ -136,14 +138,19 @@ impl Police {
             return;
         }
         let drafts = state.drafts.iter();
-        let policies: Vec<Policy> = drafts
+        let mut policies: Vec<Policy> = drafts
             .take(MAX_POLICIES)
             .map(|(name, draft)| draft.resolve(name, |it| self.addresses(&state, it)))
             .collect();
         drop(state);
+        let left_out = fit(&mut policies);
         self.published.send_if_modified(|published| {
             let changed = published.as_deref() != Some(&policies);
             if changed {
+                if let Some(first) = left_out.first() {
+                    let count = left_out.len();
+                    tracing::error!(count, first, "policies are too large for node hosts, and let nobody in; give their templates fewer peers");
+                }
                 *published = Some(Arc::new(policies));
             }
             changed

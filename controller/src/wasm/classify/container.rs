@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 
 use mote_rpc::v1::command::Restart;
 
-use super::{Command, PORTS, Reader, Wanted, empty};
+use super::{Command, PORTS, Reader, Wanted, empty, quoted, short};
 use crate::wasm::env::{Env, EnvFrom, EnvValue, Variable};
 use crate::wasm::images::{Origin, Programs};
 use crate::wasm::source::{Source, SourceKind};
@@ -101,7 +101,7 @@ impl Reader<'_> {
         let programs = self.images.find(image);
         let known = programs.origin != Origin::Unknown || !self.must_know_image;
         if !known || image.is_empty() {
-            let why = format!("{image:?} is not known to be wasm; {}", self.images);
+            let why = format!("{} is not known to be wasm; {}", quoted(image), self.images);
             self.object("containers[0].image", why);
         }
         programs
@@ -202,7 +202,7 @@ impl Reader<'_> {
         let value = value_of(source);
         if value.is_none() {
             self.object(
-                format!("containers[0].env[{name}]"),
+                format!("containers[0].env[{}]", short(name)),
                 "comes from what a wasm session does not have; write its value",
             );
         }

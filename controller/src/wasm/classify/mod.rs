@@ -8,6 +8,7 @@ mod pod;
 mod resources;
 mod volumes;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -133,6 +134,22 @@ pub fn classify(
     } else {
         Err(reader.objections)
     }
+}
+
+/// Most characters of what an author wrote that an objection repeats.
+const MAX_QUOTED: usize = 80;
+
+/// The beginning of what an author wrote, where it is long.
+fn short(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_QUOTED) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+    }
+}
+
+/// The same, in quotes.
+fn quoted(text: &str) -> String {
+    format!("{:?}", short(text))
 }
 
 struct Reader<'a> {

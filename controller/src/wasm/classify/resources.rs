@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::{Reader, Wanted, empty};
+use super::{Reader, Wanted, empty, quoted, short};
 use crate::blueprint::quantity;
 
 impl Reader<'_> {
@@ -22,7 +22,7 @@ impl Reader<'_> {
         for (kind, amounts) in [("requests", requests), ("limits", limits)] {
             for (name, amount) in amounts.iter().flatten() {
                 self.resource(
-                    &format!("containers[0].resources.{kind}[{name}]"),
+                    &format!("containers[0].resources.{kind}[{}]", short(name)),
                     name,
                     amount,
                     wanted,
@@ -33,7 +33,7 @@ impl Reader<'_> {
 
     fn resource(&mut self, field: &str, name: &str, amount: &Quantity, wanted: &mut Wanted) {
         let Some(bytes) = bytes(amount) else {
-            return self.object(field, format!("{:?} is no quantity", amount.0));
+            return self.object(field, format!("{} is no quantity", quoted(&amount.0)));
         };
         match name {
             "memory" => wanted.memory_bytes = bytes,

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 };
 use mote_rpc::v1::Mount;
 
-use super::Reader;
+use super::{Reader, quoted, short};
 use crate::wasm::env::EnvValue;
 use crate::wasm::source::{Source, SourceKind};
 use crate::wasm::volume::{Content, Field, Item, Portion, Volume};
@@ -42,7 +42,7 @@ impl Reader<'_> {
     }
 
     fn volume(&mut self, volume: &PodVolume) -> Option<Volume> {
-        let at = format!("volumes[{}]", volume.name);
+        let at = format!("volumes[{}]", short(&volume.name));
         let before = self.objections.len();
         let mut others = volume.clone();
         let mut contents = Vec::new();
@@ -231,7 +231,7 @@ impl Reader<'_> {
             let field = field_ref.as_ref().and_then(|it| field(&it.field_path));
             if field.is_none() {
                 self.object(
-                    format!("{at}[{path}]"),
+                    format!("{at}[{}]", short(path)),
                     "is no field that a wasm session has",
                 );
             }
@@ -252,7 +252,7 @@ impl Reader<'_> {
         self.none(
             at,
             good,
-            &format!("has the path {path:?}, which is not below it"),
+            &format!("has the path {}, which is not below it", quoted(path)),
         );
     }
 
@@ -286,7 +286,7 @@ impl Reader<'_> {
                 sub_path,
                 sub_path_expr,
             } = mount;
-            let at = format!("containers[0].volumeMounts[{mount_path}]");
+            let at = format!("containers[0].volumeMounts[{}]", short(mount_path));
             self.none(
                 format!("{at}.mountPropagation"),
                 matches!(mount_propagation.as_deref(), None | Some("" | "None")),
@@ -305,7 +305,7 @@ impl Reader<'_> {
             self.none(
                 &at,
                 named.iter().any(|volume| volume.name == *name),
-                &format!("is of {name:?}, and there is no such volume"),
+                &format!("is of {}, and there is no such volume", quoted(name)),
             );
             let path = mount_path.trim_end_matches('/');
             let sub_path = sub_path.clone().unwrap_or_default();

@@ -284,6 +284,16 @@ pub fn trim_pod(pod: &mut Pod) {
     }
 }
 
+/// Leaves of the pod of a node host where it is, and why it does not start.
+pub fn trim_host(pod: &mut Pod) {
+    let status = pod.status.as_mut();
+    let init = status.and_then(|status| status.init_container_statuses.take());
+    trim_pod(pod);
+    if let Some(status) = &mut pod.status {
+        status.init_container_statuses = init;
+    }
+}
+
 /// Leaves of a node what placing looks at: the list of its images alone is
 /// tens of kilobytes, and its status changes every few seconds.
 pub fn trim_node(node: &mut Node) {

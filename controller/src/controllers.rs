@@ -274,7 +274,7 @@ impl Watch<'_> {
                 cache::trim_node,
                 Pushers::node_changed,
             ),
-            self.kind(fill_hosts, hosts, cache::trim_pod, Pushers::host_changed),
+            self.kind(fill_hosts, hosts, cache::trim_host, Pushers::host_changed),
             self.kind(
                 fill_namespaces,
                 Config::default(),

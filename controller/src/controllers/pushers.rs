@@ -112,7 +112,9 @@ impl Pushers {
         };
         for pod in change.both() {
             if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()) {
-                wasm.host_changed(node);
+                for (namespace, name) in wasm.host_changed(node) {
+                    self.sandboxes.push(&namespace, &name);
+                }
             }
         }
     }

@@ -242,6 +242,27 @@ impl Fleet {
         self.hosts.notify_one();
     }
 
+    /// A node's host is not there and does not start: why. Its sandboxes, and
+    /// those that wait for a node, if that is new.
+    pub(super) fn does_not_start(&self, name: &str, why: &str) -> Vec<Key> {
+        let mut state = self.state();
+        let member = state.members.entry(name.to_owned()).or_default();
+        if !member.refuse(why, None) {
+            return Vec::new();
+        }
+        tracing::warn!(node = name, why, "a node has no host");
+        let mut keys = member.keys();
+        keys.extend(state.waiting.iter().cloned());
+        keys
+    }
+
+    /// A node has no pod for a host any more: what was wrong with it is over.
+    pub(super) fn has_no_pod(&self, name: &str) {
+        if let Some(member) = self.state().members.get_mut(name) {
+            member.pardon();
+        }
+    }
+
     /// Completes when a host came or went since it was last asked.
     pub(super) async fn hosts_changed(&self) {
         self.hosts.notified().await;

@@ -10,6 +10,7 @@ pub mod address;
 mod classify;
 mod env;
 mod fleet;
+mod host;
 mod identity;
 mod images;
 mod lead;
@@ -72,18 +73,6 @@ pub struct Wasm {
     pub police: Arc<Police>,
 }
 
-/// The host that runs in a pod of this node, and whether it is going away.
-fn host(pod: &Pod, node: &str) -> Option<(bool, Host)> {
-    let status = pod.status.as_ref()?;
-    let here = pod.spec.as_ref()?.node_name.as_deref() == Some(node);
-    let runs = status.phase.as_deref() == Some("Running");
-    let host = Host {
-        address: status.pod_ip.clone()?,
-        pod: pod.metadata.uid.clone()?,
-    };
-    (here && runs).then(|| (pod.metadata.deletion_timestamp.is_some(), host))
-}
-
 /// What a runtime class asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Class {
@@ -139,14 +128,27 @@ impl Wasm {
         }
     }
 
-    /// Notes where the host of a node is, as its pods say. One that is going
-    /// away is called as long as it answers and there is no other.
-    pub fn host_changed(&self, node: &str) {
+    /// Notes where the host of a node is, as its pods say, or why there is none.
+    /// One that is going away is called as long as it answers and there is no
+    /// other. Sandboxes to be looked at again.
+    pub fn host_changed(&self, node: &str) -> Vec<Key> {
         let pods = self.hosts.all();
-        let mut here: Vec<_> = pods.iter().filter_map(|pod| host(pod, node)).collect();
+        let here = pods.iter().filter_map(|pod| host::running(pod, node));
+        let mut here: Vec<_> = here.collect();
         here.sort_by_key(|(leaving, _)| *leaving);
         let host = here.into_iter().next().map(|(_, host)| host);
+        let runs = host.is_some();
         self.fleet.host_changed(node, host);
+        if runs {
+            return Vec::new();
+        }
+        if !pods.iter().any(|pod| host::is_on(pod, node)) {
+            self.fleet.has_no_pod(node);
+        }
+        let failure = pods.iter().find_map(|pod| host::failure(pod, node));
+        failure
+            .map(|why| self.fleet.does_not_start(node, &why))
+            .unwrap_or_default()
     }
 
     /// What the runtime class of this name asks for.

@@ -55,7 +55,7 @@ impl Unfit {
             Self::Tainted => "node(s) had untolerated taint(s)",
             Self::Labels => "node(s) didn't match Pod's node affinity/selector",
             Self::Refused => {
-                "node(s) had a node host that is refused, as the controller's log says"
+                "node(s) had a node host that does not start or is refused, as the controller's log says"
             }
             Self::Unheard => "node(s) had no node host that answers",
             Self::Full => "Too many sandboxes",

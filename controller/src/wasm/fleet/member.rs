@@ -96,9 +96,10 @@ impl Member {
     }
 
     /// As it is weighed; `None` where Kubernetes knows no such node or no host
-    /// runs there.
+    /// runs there, or should.
     pub(super) fn weighed(&self) -> Option<&NodeView> {
-        (self.known && self.host.is_some()).then_some(&self.view)
+        let should_run = self.host.is_some() || self.refused.is_some();
+        (self.known && should_run).then_some(&self.view)
     }
 
     /// How it stands with the node now, for one who has led since `began`:
@@ -146,8 +147,7 @@ impl Member {
     /// The host has told of itself.
     pub(super) fn inform(&mut self, info: NodeInfo, kinship: Kinship) {
         self.kinship = Some(kinship);
-        self.refused = None;
-        self.view.refused = false;
+        self.pardon();
         if self.info.images != info.images {
             self.view.images = info.images.iter().cloned().collect();
         }
@@ -183,6 +183,12 @@ impl Member {
         let before = self.refused.replace(why.to_owned());
         self.view.refused = true;
         before.as_deref() != Some(why)
+    }
+
+    /// There is nothing to listen to any more.
+    pub(super) fn pardon(&mut self) {
+        self.refused = None;
+        self.view.refused = false;
     }
 
     /// How it stands with the host.

@@ -361,7 +361,7 @@ fn a_node_host_of_another_version_is_counted_and_takes_nothing() {
     let told = fleet.place(&Wanted::default(), &key("v"), "v").err();
     assert!(
         told.unwrap()
-            .contains("1 node(s) had a node host that is refused")
+            .contains("1 node(s) had a node host that does not start or is refused")
     );
     let Fate::Waits(why, _) = fleet.fate("a", true, &[], GRACE) else {
         panic!("its sandboxes wait");
@@ -463,4 +463,33 @@ fn a_node_whose_host_is_away_for_a_moment_keeps_its_addresses() {
     assert!(begins(&fleet, "young", &["10.1.0.0/16"]).is_err());
     fleet.host_changed("old", None);
     assert_eq!(begins(&fleet, "young", &["10.1.0.0/16"]), Ok(()));
+}
+
+#[test]
+fn a_host_that_does_not_start_is_told_to_those_who_are_and_who_would_be_there() {
+    let fleet = heard(&["u"]);
+    fleet.host_changed("a", None);
+    fleet.lost("a");
+    assert!(fleet.place(&Wanted::default(), &key("v"), "v").is_err());
+    let told = fleet.does_not_start("a", "its node host does not start: address: why");
+    assert_eq!(told, [key("u"), key("v")]);
+    let again = fleet.does_not_start("a", "its node host does not start: address: why");
+    assert!(again.is_empty());
+    let Fate::Waits(why, _) = fleet.fate("a", true, &[], GRACE) else {
+        panic!("its sandboxes wait");
+    };
+    assert_eq!(
+        why,
+        "node a is not heard: its node host does not start: address: why"
+    );
+    let waits = fleet.place(&Wanted::default(), &key("v"), "v").err();
+    let waits = waits.unwrap();
+    assert!(
+        waits.contains("1 node(s) had a node host that does not start"),
+        "{waits}"
+    );
+
+    fleet.has_no_pod("a");
+    let waits = fleet.place(&Wanted::default(), &key("v"), "v").err();
+    assert!(!waits.unwrap().contains("does not start"));
 }

@@ -137,6 +137,16 @@ impl EnvValue {
 }
 
 impl Env {
+    /// Whether its values are longer than what is written down.
+    pub(super) fn names_others(&self) -> bool {
+        let names = |it: &Variable| match &it.value {
+            EnvValue::Text(text) => text.contains("$("),
+            EnvValue::Name | EnvValue::Namespace | EnvValue::Uid => false,
+            EnvValue::Label(_) | EnvValue::Annotation(_) | EnvValue::Key { .. } => true,
+        };
+        !self.from.is_empty() || self.variables.iter().any(names)
+    }
+
     /// The ConfigMaps and Secrets that it needs.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
         let keys = self.variables.iter().filter_map(|it| match &it.value {

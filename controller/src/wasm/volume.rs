@@ -79,6 +79,11 @@ pub enum Field {
 }
 
 impl Volume {
+    /// Whether it brings files.
+    pub(super) fn has_files(&self) -> bool {
+        matches!(self.content, Content::Files(_))
+    }
+
     /// The ConfigMaps and Secrets that it needs.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
         let portions = match &self.content {

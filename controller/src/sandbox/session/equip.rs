@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use mote_rpc::v1::{self, SessionSpec};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::sandbox::apply::Hands;
 use crate::sandbox::refusal::Trouble;
@@ -13,6 +14,23 @@ use crate::wasm::{
 
 /// Most bytes of a command's words: what node hosts take.
 const MAX_COMMAND_BYTES: usize = 64 << 10;
+
+/// Mebibytes that sessions which are being made bring together. Each is there
+/// four times for a moment: as it came, as it is sent, and on the way.
+const MAX_LOAD: usize = 64;
+/// The whole process has one memory.
+static LOADS: Semaphore = Semaphore::const_new(MAX_LOAD);
+
+/// Waits until there is room for what a session brings. To be held until its
+/// node has it.
+pub(super) async fn room(wanted: &Wanted) -> Option<SemaphorePermit<'static>> {
+    let load = wanted.mebibytes();
+    if load == 0 {
+        return None;
+    }
+    // It is never closed.
+    LOADS.acquire_many(load).await.ok()
+}
 
 impl Hands<'_> {
     /// Adds it to a session that is to begin. What is to stand still begins

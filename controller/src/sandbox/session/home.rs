@@ -5,6 +5,7 @@ use std::time::Duration;
 use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::{Phase, Session, SessionSpec};
 
+use super::equip::room;
 use super::{FINALIZER, Tier, backing, is_settled, observed, policy, spec, unschedulable, waiting};
 use crate::condition::{self, FINISHED};
 use crate::sandbox::ACTION;
@@ -304,6 +305,7 @@ impl Hands<'_> {
             };
             let rests = link.ensure(resting).await.map_err(failed)?;
             if rests.has_files {
+                let _room = room(wanted).await;
                 let spec = self.equip(spec.clone(), wanted).await;
                 let spec =
                     spec.map_err(|trouble| Settled::with(observed(node, &rests), trouble))?;
@@ -370,6 +372,7 @@ impl Hands<'_> {
         (spec, wanted): (SessionSpec, &Wanted),
     ) -> Result<Session, Settled> {
         let before = || self.there(wasm).unwrap_or(Observed::Absent);
+        let _room = room(wanted).await;
         let equipped = self.equip(spec, wanted).await;
         let spec = equipped.map_err(|trouble| Settled::with(before(), trouble))?;
         let link = wasm.fleet.link(node).ok_or_else(not_connected);

@@ -57,7 +57,27 @@ pub struct Wanted {
     pub needs: Needs,
 }
 
+/// Mebibytes of one object's data, of all files, of an environment, and of all
+/// of it together, as far as it is made of what stands elsewhere.
+const SOURCE: usize = 1;
+const FILES: usize = 4;
+const ENVIRONMENT: usize = 1;
+const MOST: usize = 8;
+
 impl Wanted {
+    /// The memory in mebibytes that a session may take until its node has it,
+    /// beside what is written in its object.
+    pub fn mebibytes(&self) -> u32 {
+        let mut load = self.sources().len() * SOURCE;
+        if self.volumes.iter().any(Volume::has_files) {
+            load += FILES;
+        }
+        if self.env.names_others() {
+            load += ENVIRONMENT;
+        }
+        u32::try_from(load.min(MOST)).unwrap_or(u32::MAX)
+    }
+
     /// The ConfigMaps and Secrets that it needs.
     pub fn sources(&self) -> BTreeSet<Source> {
         let env = self.env.sources();

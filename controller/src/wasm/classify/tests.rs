@@ -415,3 +415,22 @@ fn a_session_that_needs_too_many_other_objects_is_objected_to() {
         ["env, volumes and imagePullSecrets"]
     );
 }
+
+#[test]
+fn what_is_written_in_its_object_makes_no_session_wait() {
+    let env = |value: &str| Wanted {
+        env: crate::wasm::env::Env {
+            variables: vec![crate::wasm::env::Variable::text("A", value)],
+            ..crate::wasm::env::Env::default()
+        },
+        ..Wanted::default()
+    };
+    assert_eq!(env("1").mebibytes(), 0);
+    assert_eq!(env("$(B)").mebibytes(), 1);
+    let secrets = |count| Wanted {
+        pull_secrets: (0..count).map(|n: u32| n.to_string()).collect(),
+        ..Wanted::default()
+    };
+    assert_eq!(secrets(2).mebibytes(), 2);
+    assert_eq!(secrets(32).mebibytes(), 8);
+}

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mote_surface::{LOG_PIECE_BYTES, LogSpan};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// Bytes after which the log is begun anew; one older file is kept. Together a
 /// tenth of what the kubelet keeps: there are a hundred times more sessions.
@@ -93,13 +94,21 @@ impl Log {
                     .open(&self.path)?,
             ),
         };
-        file.write_all(bytes)?;
-        kept.end += bytes.len() as u64;
+        let written = file.write_all(bytes);
+        // On a full disk, a part of it.
+        kept.end = kept.turn + file.metadata()?.len();
         if kept.end - kept.turn > MAX_FILE_BYTES {
-            fs::rename(&self.path, self.older())?;
-            (kept.start, kept.turn, kept.file) = (kept.turn, kept.end, None);
+            kept.start = match fs::rename(&self.path, self.older()) {
+                Ok(()) => kept.turn,
+                // It is bounded all the same.
+                Err(_) => {
+                    file.set_len(0)?;
+                    kept.end
+                }
+            };
+            (kept.turn, kept.file) = (kept.end, None);
         }
-        Ok(kept.end)
+        written.map(|()| kept.end)
     }
 
     fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
@@ -165,14 +174,22 @@ fn length(path: &PathBuf) -> io::Result<u64> {
 
 /// A reader of a log.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader(pub(crate) Arc<Log>);
+pub(crate) struct Reader {
+    log: Arc<Log>,
+    stopping: CancellationToken,
+}
 
 impl Reader {
+    /// A reader that is let go when the node goes down.
+    pub(crate) fn new(log: Arc<Log>, stopping: CancellationToken) -> Self {
+        Self { log, stopping }
+    }
+
     async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Log) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let log = Arc::clone(&self.0);
+        let log = Arc::clone(&self.log);
         let looked = tokio::task::spawn_blocking(move || look(&log)).await;
         looked.map_err(io::Error::other)?
     }
@@ -189,9 +206,13 @@ impl mote_surface::Log for Reader {
     }
 
     async fn grown(&self, beyond: u64) -> bool {
-        let mut told = self.0.told.subscribe();
-        let more = told.wait_for(|told| told.end > beyond || !told.grows).await;
-        more.is_ok_and(|told| told.end > beyond)
+        let mut told = self.log.told.subscribe();
+        tokio::select! {
+            more = told.wait_for(|told| told.end > beyond || !told.grows) => {
+                more.is_ok_and(|told| told.end > beyond)
+            }
+            () = self.stopping.cancelled() => false,
+        }
     }
 }
 
@@ -255,12 +276,16 @@ mod tests {
     async fn who_follows_is_told_of_more_and_of_the_end() {
         let folder = TempDir::new().unwrap();
         let log = Arc::new(log(&folder));
-        let reader = Reader(Arc::clone(&log));
+        let stopping = CancellationToken::new();
+        let reader = Reader::new(Arc::clone(&log), stopping.clone());
         log.grows(true);
         let (more, ()) = tokio::join!(reader.grown(0), async { log.write(b"x") });
         assert!(more);
         let (more, ()) = tokio::join!(reader.grown(1), async { log.grows(false) });
         assert!(!more);
         assert!(reader.grown(0).await, "what is left is still read");
+        log.grows(true);
+        let (more, ()) = tokio::join!(reader.grown(1), async { stopping.cancel() });
+        assert!(!more);
     }
 }

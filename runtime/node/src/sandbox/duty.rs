@@ -144,7 +144,9 @@ impl Sandbox {
             let course = record.course.as_ref();
             course.is_some_and(|course| course.duty.command.is_some())
         };
-        self.look(has_command)?.then(|| Reader(self.log()))
+        let stopping = || self.shared.stopping.clone();
+        let reader = || Reader::new(self.log(), stopping());
+        self.look(has_command)?.then(reader)
     }
 
     fn changed(&self) {

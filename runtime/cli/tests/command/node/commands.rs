@@ -1,7 +1,8 @@
 //! What sessions run by themselves, and how they come to their end.
 
 use mote_rpc::v1::command::Restart;
-use mote_rpc::v1::{Command, Phase, Session, SessionSpec};
+use mote_rpc::v1::volume::Source;
+use mote_rpc::v1::{Command, File, Files, Mount, Phase, Session, SessionSpec, Volume};
 
 use super::harness::{Controller, Event, Host, said, sh, spec, uid, within};
 
@@ -265,4 +266,66 @@ async fn other_calls_end_with_the_command() {
     let outcome = cut.unwrap();
     assert_ne!(outcome["exit_code"], 0, "{outcome}");
     assert_eq!(ended(&controller, 1).await.phase(), Phase::Succeeded);
+}
+
+#[tokio::test]
+async fn a_program_of_another_language_runs_from_a_volume_in_its_folder() {
+    let host = Host::start().await;
+    let controller = host.controller().await;
+    let file = |path: &str, content: &str| File {
+        path: path.to_owned(),
+        content: content.into(),
+        mode: 0o644,
+    };
+    let python = "import os, sys; print(os.getcwd(), os.environ['A'], sys.argv[1])";
+    let js = "console.log(process.cwd(), process.env.A, process.argv[2])";
+    let files = vec![file("main.py", python), file("main.js", js)];
+    let volume = Volume {
+        name: "app".to_owned(),
+        source: Some(Source::Files(Files { files })),
+    };
+    let mount = Mount {
+        volume: "app".to_owned(),
+        path: "/app".to_owned(),
+        ..Mount::default()
+    };
+    for (n, words) in [["python3", "main.py", "x"], ["node", "/app/main.js", "x"]]
+        .into_iter()
+        .enumerate()
+    {
+        let n = u32::try_from(n).unwrap();
+        let command = Command {
+            argv: words.map(str::to_owned).into(),
+            restart: Restart::Never.into(),
+        };
+        let asked = SessionSpec {
+            command: Some(command),
+            env: [("A".to_owned(), "b".to_owned())].into(),
+            volumes: vec![volume.clone()],
+            mounts: vec![mount.clone()],
+            working_dir: "/app".to_owned(),
+            ..spec(n)
+        };
+        let made = controller.ensure(asked).await;
+        let over = ended(&controller, n).await;
+        let told = log(&made.addresses[0], "").await.1;
+        assert_eq!(over.phase(), Phase::Succeeded, "{words:?}: {told}");
+        assert_eq!(told, "/app b x\n", "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_stops_waits_for_no_command_and_for_nobody_who_follows_one() {
+    // Longer than the test waits.
+    let host = Host::with(&["--drain-seconds", "600"]).await;
+    let controller = host.controller().await;
+    let line = "echo began; while :; do :; done";
+    let made = controller.ensure(running(1, line, Restart::Always)).await;
+    let url = format!("http://{}:8080/v1/logs?follow=1", made.addresses[0]);
+    let mut followed = within(reqwest::get(url)).await.unwrap();
+    let first = within(followed.chunk()).await.unwrap();
+    assert_eq!(first.as_deref(), Some(&b"began\n"[..]));
+    host.stop();
+    assert_eq!(within(followed.text()).await.unwrap(), "");
+    assert!(host.ended().await.success());
 }

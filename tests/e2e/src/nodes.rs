@@ -104,22 +104,23 @@ pub fn kill_host(node: &str) {
     ]);
 }
 
-/// Gives the sandboxes of a node addresses of another prefix besides, and starts
-/// its host anew.
-pub fn more_addresses(node: &str, prefix: &str) -> Undo {
+/// The prefixes of a node's sandboxes.
+pub fn prefixes(node: &str) -> String {
     let path = r"jsonpath={.metadata.annotations.mote\.dev/addresses}";
-    let before = kubectl(&["get", "node", node, "-o", path]);
+    kubectl(&["get", "node", node, "-o", path])
+}
+
+/// Says of which prefixes the sandboxes of a node have their addresses, and
+/// starts its host anew.
+pub fn readdress(node: &str, prefixes: &str) -> Undo {
     let put = |prefixes: &str| {
         let annotation = format!("mote.dev/addresses={prefixes}");
         ["annotate", "--overwrite", "node", node, &annotation].map(str::to_owned)
     };
-    kubectl(
-        &put(&format!("{before},{prefix}"))
-            .each_ref()
-            .map(String::as_str),
-    );
+    let back = put(&self::prefixes(node));
+    kubectl(&put(prefixes).each_ref().map(String::as_str));
     kill_host(node);
-    let (node, back) = (node.to_owned(), put(&before));
+    let node = node.to_owned();
     Undo::by(move || {
         run(&back.each_ref().map(String::as_str));
         kill_host(&node);

@@ -16,9 +16,9 @@ use k8s_openapi::jiff::civil::Date;
 use k8s_openapi::jiff::tz::TimeZone;
 use k8s_openapi::jiff::{Timestamp, ToSpan};
 use kube::api::{Api, Patch, PatchParams};
-use mote_controller::crd::Sandbox;
+use mote_controller::crd::{Condition, Sandbox};
 use mote_controller::wasm::{AUTHORITY_SECRET, NODE_SECRET};
-use mote_e2e::{Story, execute, kubectl, more_addresses, nodes, sandbox, session};
+use mote_e2e::{Story, execute, kubectl, nodes, prefixes, readdress, sandbox, session};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
@@ -43,6 +43,11 @@ fn served(node: &str) -> Value {
     sandbox
 }
 
+fn ready(sandbox: &Sandbox) -> Option<&Condition> {
+    let status = sandbox.status.as_ref()?;
+    status.conditions.iter().find(|it| it.type_ == "Ready")
+}
+
 fn addresses(sandbox: &Sandbox) -> Vec<String> {
     let status = sandbox.status.as_ref();
     status
@@ -60,7 +65,7 @@ async fn a_sandbox_has_an_address_and_an_endpoint_slice_of_each_family() {
     assert_eq!(before.len(), 1, "{before:?}");
     execute(&before[0], "sh -c 'echo kept > file'").unwrap();
 
-    let second = more_addresses(&node, "fd00:e2e::/64");
+    let second = readdress(&node, &format!("{},fd00:e2e::/64", prefixes(&node)));
     let both = story
         .until::<Sandbox>("s", "at two addresses", |it| addresses(it).len() == 2)
         .await;
@@ -89,6 +94,35 @@ async fn a_sandbox_has_an_address_and_an_endpoint_slice_of_each_family() {
         .await;
     assert_eq!(addresses(&after), before);
     story.until_gone::<EndpointSlice>("s-session-ipv6").await;
+    story.end().await;
+}
+
+#[tokio::test]
+async fn why_a_node_host_does_not_start_is_told_by_the_sandboxes_of_its_node() {
+    let _alone = alone().await;
+    let story = Story::begin("hosts").await;
+    let node = nodes().swap_remove(0);
+    story.create::<Sandbox>(served(&node)).await;
+    let before = addresses(&story.until_ready_is("s", "True", READY).await);
+    execute(&before[0], "sh -c 'echo kept > file'").unwrap();
+
+    // The node's own address is in it.
+    let path = "jsonpath={.status.addresses[0].address}";
+    let own = kubectl(&["get", "node", &node, "-o", path]);
+    let overlapping = readdress(&node, &format!("{own}/24"));
+    let told = |it: &Sandbox| {
+        let ready = ready(it);
+        ready.is_some_and(|it| it.status == "False" && it.message.contains("does not start"))
+    };
+    let unready = story.until::<Sandbox>("s", "told why", told).await;
+    let message = &ready(&unready).unwrap().message;
+    let sentence = format!("overlaps {own}/32, which node {node} has; choose another");
+    assert!(message.contains(&sentence), "{message}");
+
+    drop(overlapping);
+    let back = story.until_ready_is("s", "True", READY).await;
+    assert_eq!(addresses(&back), before);
+    assert_eq!(execute(&before[0], "cat file").unwrap(), "kept\n");
     story.end().await;
 }
 
@@ -159,9 +193,7 @@ async fn an_authority_near_its_end_is_followed_by_another_which_both_sides_trust
     restart_controller();
     // It is another one than node hosts know; they say so until they hear of it.
     let refused = |it: &Sandbox| {
-        let status = it.status.as_ref().unwrap();
-        let ready = status.conditions.iter().find(|it| it.type_ == "Ready");
-        ready.is_some_and(|it| {
+        ready(it).is_some_and(|it| {
             let told = it
                 .message
                 .contains("of an authority that the controller does not know");

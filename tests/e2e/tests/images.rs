@@ -366,14 +366,16 @@ async fn a_registry_at_an_address_of_the_cloud_is_not_asked() {
 async fn a_registry_that_comes_later_is_found_without_anybodys_help() {
     let (story, registries) = begin().await;
     let late = &registries.late;
-    let message = bad(&story, &format!("{late}/tools/count:1")).await;
+    // By a name that no node remembers from earlier stories.
+    let tag = &story.namespace;
+    let message = bad(&story, &format!("{late}/tools/count:{tag}")).await;
     assert!(
         message.contains("cannot be asked: Connection refused"),
         "{message}"
     );
     let registry = Registry::open(late);
     let program = probe("counts_its_arguments");
-    registry.push("tools/count", "1", WASM, &program).await;
+    registry.push("tools/count", tag, WASM, &program).await;
     let told = says(&serving(&story, "bad").await, "count a");
     assert!(told.contains("1 arguments"), "{told}");
     story.end().await;

@@ -61,14 +61,18 @@ impl Backing {
         };
         let find = |type_: &str| conditions().find(|condition| condition.type_ == type_);
         let leaving = pod.metadata.deletion_timestamp.is_some();
+        let phase = status
+            .and_then(|status| status.phase.clone())
+            .unwrap_or_default();
+        // The addresses of one that has ended may be another's by now.
+        let over = matches!(phase.as_str(), "Succeeded" | "Failed");
         let ips = status
+            .filter(|_| !over)
             .into_iter()
             .flat_map(|status| status.pod_ips.iter().flatten());
         Self {
             owned: ownership(&pod.metadata, subject) == Ownership::Ours,
-            phase: status
-                .and_then(|status| status.phase.clone())
-                .unwrap_or_default(),
+            phase,
             ready: !leaving && find("Ready").is_some_and(|condition| condition.status == "True"),
             ips: ips
                 .map(|ip| ip.ip.clone())
@@ -106,6 +110,18 @@ mod tests {
         );
         assert_eq!(told.node.as_deref(), Some("node-a"));
         assert_eq!(told.scheduled.unwrap().status, "True");
+    }
+
+    #[test]
+    fn a_pod_that_has_ended_has_no_address_that_may_be_anothers_by_now() {
+        for phase in ["Succeeded", "Failed"] {
+            let mut ended = ready_pod();
+            let status = ended.status.get_or_insert_default();
+            status.phase = Some(phase.to_owned());
+            assert!(!status.pod_ips.as_ref().unwrap().is_empty());
+            let told = Backing::of_pod(&subject(&sandbox()), &ended);
+            assert!(told.ips.is_empty());
+        }
     }
 
     #[test]

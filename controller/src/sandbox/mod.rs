@@ -161,7 +161,7 @@ fn next(troubles: Vec<Trouble>, left: Option<Duration>) -> Result<Action, Reconc
         match trouble {
             Trouble::Refused(Refusal::MultiplePods(_)) => {}
             Trouble::Write(error) if namespace_goes(&error) => {}
-            Trouble::Node(..) if trouble.is_final() => {
+            _ if trouble.is_final() => {
                 wait = Some(wait.map_or(REFUSED_RECHECK, |wait| wait.min(REFUSED_RECHECK)));
             }
             // Nobody says when what is missing is there.

@@ -103,15 +103,16 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    /// Whether a node host will say the same again until something changes.
+    /// Whether it stays so until something changes.
     pub(super) fn is_final(&self) -> bool {
-        let Self::Node(_, LinkError::Refused(refusal)) = self else {
-            return false;
-        };
-        matches!(
-            refusal.reason(),
-            Reason::Invalid | Reason::Immutable | Reason::ImageUnknown | Reason::ImageInvalid
-        )
+        match self {
+            Self::Node(_, LinkError::Refused(refusal)) => matches!(
+                refusal.reason(),
+                Reason::Invalid | Reason::Immutable | Reason::ImageUnknown | Reason::ImageInvalid
+            ),
+            Self::Missing(Missing::TooMuch { .. }) => true,
+            Self::Refused(_) | Self::Write(_) | Self::Node(..) | Self::Missing(_) => false,
+        }
     }
 
     /// Whether it is only that the cache is behind, or that others write too:

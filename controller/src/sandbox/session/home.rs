@@ -123,6 +123,8 @@ fn unheard(subject: &Subject<'_>, found: &Found, why: String) -> Observed {
     let told = found.session.as_deref().cloned();
     let session = told.unwrap_or_else(|| Session {
         addresses: ips.unwrap_or_default(),
+        // What has ended has not begun again because nobody hears of it.
+        phase: ended(subject, None).unwrap_or_default().into(),
         ..Session::default()
     });
     Observed::Here(Backing {
@@ -555,6 +557,18 @@ mod tests {
                 unheard(&subject(&resting), &found(session), String::new()),
                 Observed::Resting("a".to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn what_has_ended_stays_so_whether_its_node_is_heard_or_not() {
+        let over = placed(sandbox(), FINISHED, reason::POD_SUCCEEDED, &["10.9.0.7"]);
+        for session in [Some(session(Phase::Succeeded)), None] {
+            let told = unheard(&subject(&over), &found(session), String::new());
+            let Observed::Here(backing) = told else {
+                panic!("it is there, as far as anybody knows");
+            };
+            assert_eq!(backing.phase, "Succeeded");
         }
     }
 

@@ -27,8 +27,9 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 const SYSTEM: &str = "agent-sandbox-system";
 /// The largest ConfigMap that the API server takes, but for its name.
 const MEBIBYTE: usize = 1 << 20;
-/// How long a good Sandbox may take among the bad ones, on two busy cores.
-const PROMPT: Duration = Duration::from_secs(5);
+/// How long a good Sandbox may take among the bad ones, on two busy cores: far
+/// less than the minute after which what was given up is looked at again.
+const PROMPT: Duration = Duration::from_secs(30);
 /// Sandboxes that are made at once, each with 4 MiB of files: the controller
 /// works on a hundred at a time, and may take 512 MiB.
 const RUSH: usize = 100;

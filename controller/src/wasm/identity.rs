@@ -33,10 +33,6 @@ const CONTROLLER_NAME: &str = "mote-controller";
 /// When the last certificate of a Secret ends, for people to read.
 const NOT_AFTER: &str = "mote.dev/not-after";
 
-/// How often it is looked whether a certificate ends soon: two reads of a
-/// Secret.
-pub(super) const RENEW_EVERY: Duration = Duration::from_secs(60 * 60);
-
 /// The authorities cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IdentityError {
@@ -64,6 +60,8 @@ pub(super) struct Identity {
 struct Shown {
     controller: Signed,
     trusted: Vec<String>,
+    /// That of the authority which issued it.
+    term: Term,
 }
 
 impl Identity {
@@ -87,6 +85,12 @@ impl Identity {
         let shown = settle(context, &self.namespace, Timestamp::now()).await?;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         Ok(())
+    }
+
+    /// How long it may be until it is looked again whether something ends soon.
+    pub(super) fn next_renewal(&self) -> Duration {
+        let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
+        plan::next_look(shown.term, Timestamp::now()).unsigned_abs()
     }
 
     /// How the controller speaks to a node host.
@@ -132,6 +136,7 @@ async fn settle(
     Ok(Shown {
         controller: next.issuer.issue(CONTROLLER_NAME, ClientAuth, now)?,
         trusted: next.certificates(),
+        term: next.issuer.term,
     })
 }
 
@@ -295,6 +300,7 @@ pub(super) mod testing {
             Shown {
                 controller: self.controller.clone(),
                 trusted: vec![self.authority.clone()],
+                term: self.issuer.term,
             }
             .as_client()
         }

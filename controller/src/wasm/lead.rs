@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::fleet::Key;
-use super::identity::{Identity, RENEW_EVERY};
+use super::identity::Identity;
 use super::link::{Way, follow};
 use super::{Wasm, sweep};
 use crate::context::Context;
@@ -47,10 +47,10 @@ pub async fn lead(
         shutdown.clone(),
     );
     follows.spawn(async move { police.run(&client, &end).await });
-    let (mut renewals, mut sweeps) = (interval(RENEW_EVERY), interval(SWEEP_EVERY));
+    let mut renewal = Instant::now() + identity.next_renewal();
+    let mut sweeps = interval(SWEEP_EVERY);
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Both tick at once first, and both have nothing to do then.
-    renewals.tick().await;
+    // It ticks at once first, and there is nothing to do then.
     sweeps.tick().await;
     loop {
         for (node, address, stop) in wasm.fleet.to_follow() {
@@ -66,10 +66,7 @@ pub async fn lead(
         }
         tokio::select! {
             () = wasm.fleet.hosts_changed() => {}
-            _ = renewals.tick() => if let Err(error) = identity.renew(&context).await {
-                tracing::error!(%error, ?RENEW_AGAIN, "the certificates of node hosts are not renewed");
-                renewals.reset_after(RENEW_AGAIN);
-            },
+            () = sleep_until(renewal) => renewal = Instant::now() + renew(&identity, &context).await,
             () = wasm.fleet.strayed() => sweep(wasm, &context.caches.sandboxes).await,
             _ = sweeps.tick() => sweep(wasm, &context.caches.sandboxes).await,
             () = shutdown.cancelled() => break,
@@ -78,6 +75,17 @@ pub async fn lead(
     wasm.fleet.leave();
     follows.close();
     follows.wait().await;
+}
+
+/// Renews certificates; how long it may be until they are looked at again.
+async fn renew(identity: &Identity, context: &Context) -> Duration {
+    match identity.renew(context).await {
+        Ok(()) => identity.next_renewal(),
+        Err(error) => {
+            tracing::error!(%error, ?RENEW_AGAIN, "the certificates of node hosts are not renewed");
+            RENEW_AGAIN
+        }
+    }
 }
 
 async fn identity(context: &Context, wasm: &Wasm) -> Arc<Identity> {

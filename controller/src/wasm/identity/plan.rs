@@ -9,7 +9,10 @@
 //! A new authority is made while the one before has long to live, and is trusted
 //! for a day before it issues anything: by then every node host has heard of it,
 //! and neither side is ever shown a certificate that it cannot check. A
-//! controller that was away while everything ended begins with a new one.
+//! controller that was away for so long that less than two days are left of the
+//! old one halves what is left: in the first half the new one is heard of, in
+//! the second it issues. One that was away while everything ended begins with a
+//! new one.
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -25,6 +28,10 @@ pub(super) const SPREAD: SignedDuration = SignedDuration::from_hours(24);
 /// that stood still for a month still finds its nodes.
 pub(super) const LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);
 pub(super) const LEFT: SignedDuration = SignedDuration::from_hours(60 * 24);
+/// Between two looks at what there is, which cost two reads of a Secret; and
+/// the least, near the end of an authority.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_hours(1);
+const LOOK_WITHIN: SignedDuration = SignedDuration::from_secs(1);
 /// Clocks of nodes differ.
 pub(super) const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -92,7 +99,9 @@ pub(super) fn plan(authorities: &[Term], now: Timestamp) -> Plan {
     let all = authorities.iter().copied().enumerate();
     let good: Vec<_> = all.filter(|(_, term)| term.is_good(now)).collect();
     let newest = good.last();
-    let is_spread = |term: &Term| now.duration_since(term.from) >= SPREAD;
+    // Who is away when the first of them ends has no other day to hear of it.
+    let left = good.first().map_or(SPREAD, |(_, term)| term.left(now));
+    let is_spread = |term: &Term| now.duration_since(term.from) >= SPREAD.min(left);
     Plan {
         makes: newest.is_none_or(|(_, term)| term.wanes(now)),
         // The newest that everybody has heard of. Where there is none yet, the
@@ -103,6 +112,12 @@ pub(super) fn plan(authorities: &[Term], now: Timestamp) -> Plan {
             .unwrap_or(0),
         kept: good.into_iter().map(|(place, _)| place).collect(),
     }
+}
+
+/// How long it may be until the next look, where this authority issues: before
+/// it ends, another is to have been heard of and to have taken over.
+pub(super) fn next_look(issuer: Term, now: Timestamp) -> SignedDuration {
+    (issuer.left(now) / 2).clamp(LOOK_WITHIN, LOOK_EVERY)
 }
 
 #[cfg(test)]

@@ -171,6 +171,9 @@ fn an_authority_that_ends_before_the_next_is_spread_is_followed_by_it_at_once() 
     let next = Term::of_authority(begin());
     assert_eq!(plan(&[old], begin()).issuer, 0);
     assert_eq!(plan(&[old, next], begin()).issuer, 0);
+    // What is left is halved.
+    let half = begin() + HOUR / 2;
+    assert_eq!(plan(&[old, next], half).issuer, 1);
     let after = plan(&[old, next], begin() + HOUR);
     assert_eq!(
         after,
@@ -180,6 +183,63 @@ fn an_authority_that_ends_before_the_next_is_spread_is_followed_by_it_at_once() 
             issuer: 0
         }
     );
+}
+
+#[test]
+fn a_controller_that_comes_shortly_before_the_end_meets_no_stranger_after_it() {
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+    // As long as the kubelet may take.
+    let late = MINUTE * 2;
+    for minutes in [6, 30, 59, 61, 90, 125, 600, 1_400, 1_500, 3_000] {
+        let now = begin();
+        let old = Term {
+            from: now - YEAR * 2,
+            until: now + MINUTE * minutes,
+        };
+        let own = Issued {
+            by: old,
+            term: Term {
+                from: now - DAY,
+                until: old.until,
+            },
+        };
+        let trusted = vec![old];
+        let mut world = World {
+            authorities: trusted.clone(),
+            given: Some(Given { trusted, own }),
+            writes: 0,
+        };
+        let (mut heard, mut past) = (world.given.clone().unwrap(), Vec::new());
+        let (mut look, mut shown) = (now, own);
+        let mut minute = now;
+        while minute < old.until + DAY * 2 {
+            // Looks do not come on the minute.
+            while look <= minute {
+                shown = world.look(look);
+                past.push((look, world.given.clone().unwrap()));
+                look += next_look(shown.by, look);
+            }
+            let reached = past.iter().rfind(|(given, _)| *given + late <= minute);
+            heard = reached.map_or(heard, |(_, given)| given.clone());
+            world.assert_met(&heard, shown, minute);
+            minute += MINUTE;
+        }
+        assert_ne!(shown.by, old);
+    }
+}
+
+#[test]
+fn who_looks_seldom_looks_more_often_before_an_authority_ends() {
+    let issuer = Term::of_authority(begin());
+    for (left, within) in [
+        (YEAR, HOUR),
+        (HOUR * 2, HOUR),
+        (HOUR, HOUR / 2),
+        (SignedDuration::ZERO, LOOK_WITHIN),
+        (-HOUR, LOOK_WITHIN),
+    ] {
+        assert_eq!(next_look(issuer, issuer.until - left), within);
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub const UPPER_HALF: &str = "pods-upper-half";
 /// The fewest bits that tell the addresses of a prefix apart: a smaller one
 /// has no room for more than two sandboxes.
 const MIN_HOST_BITS: u8 = 2;
+/// Most prefixes of a node: one of each family.
+const MAX_PREFIXES: usize = 2;
 /// The most bits of a prefix that is told apart from all there is: a larger
 /// one is a slip of the pen.
 const MIN_PREFIX: u8 = 8;
@@ -38,9 +40,61 @@ pub enum AddressError {
     /// The half of something that is not there.
     #[error("node {0} has no pod CIDR to take the upper half of; give a prefix")]
     NoPods(String),
+    /// Its annotation says otherwise.
+    #[error(
+        "its node host has the addresses {0}, which the annotation {ADDRESSES} of node {1} does not \
+         give it; restart the node host, or take the annotation away where --addresses is meant"
+    )]
+    NotGiven(IpNet, String),
     /// Others have it.
     #[error("the prefix {0} overlaps {1}, which {2} has; choose another")]
     Overlap(IpNet, String, String),
+}
+
+/// What Kubernetes says of the addresses of a node.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Site {
+    name: String,
+    /// Those of its sandboxes, if somebody said so.
+    annotated: Option<String>,
+    /// Those of its pods.
+    pods: Vec<IpNet>,
+    /// Its own.
+    own: Vec<IpNet>,
+}
+
+impl Site {
+    /// What it says of this node.
+    pub(super) fn of(node: &Node) -> Self {
+        let metadata = &node.metadata;
+        let annotations = metadata.annotations.as_ref();
+        let cidrs = node.spec.as_ref().and_then(|spec| spec.pod_cidrs.as_ref());
+        let status = node.status.as_ref();
+        let own = status.and_then(|status| status.addresses.as_ref());
+        let own = own.into_iter().flatten();
+        Self {
+            name: metadata.name.clone().unwrap_or_default(),
+            annotated: annotations.and_then(|all| all.get(ADDRESSES)).cloned(),
+            pods: cidrs
+                .into_iter()
+                .flatten()
+                .filter_map(|it| it.parse().ok())
+                .collect(),
+            // Some are names.
+            own: own
+                .filter_map(|it| it.address.parse::<IpAddr>().ok())
+                .map(IpNet::from)
+                .collect(),
+        }
+    }
+
+    /// What is said to lead to the node: of its own pods, a part may be left
+    /// for sandboxes.
+    fn said(&self) -> impl Iterator<Item = IpNet> {
+        let annotated = self.annotated.as_deref().unwrap_or_default();
+        let annotated = annotated.split([',', ' ']).filter_map(|it| it.parse().ok());
+        self.pods.iter().copied().chain(annotated)
+    }
 }
 
 /// The prefixes of a node: what was given by flag, or else its annotation.
@@ -48,23 +102,62 @@ pub enum AddressError {
 /// # Errors
 /// There is none, one cannot be one, or overlaps what another node has.
 pub fn choose(given: Option<&str>, name: &str, nodes: &[Node]) -> Result<Vec<IpNet>, AddressError> {
-    let own = nodes.iter().find(|node| name_of(node) == name);
+    let sites: Vec<_> = nodes.iter().map(Site::of).collect();
+    let own = sites.iter().find(|site| site.name == name);
     let text = given
-        .or_else(|| own.and_then(annotated))
+        .or_else(|| own?.annotated.as_deref())
         .ok_or_else(|| AddressError::None(name.to_owned()))?;
     let prefixes = read(text, name, own)?;
     for prefix in &prefixes {
-        free(*prefix, name, nodes)?;
+        for site in &sites {
+            let others = (site.name != name).then(|| site.said());
+            free(*prefix, site, others.into_iter().flatten())?;
+        }
     }
     Ok(prefixes)
 }
 
+/// Checks what the host of a node says it has: who has taken a node over may
+/// say anything, and other nodes do not lose what is theirs by it. What two
+/// annotations give is for others to decide.
+///
+/// # Errors
+/// One cannot be a prefix for sandboxes, is not what the node was given, or
+/// overlaps what Kubernetes says another node has.
+pub(super) fn check<'a>(
+    told: &[String],
+    own: &Site,
+    others: impl Iterator<Item = &'a Site>,
+) -> Result<(), AddressError> {
+    // One more than there can be: enough to see that there are too many.
+    let prefixes = told.iter().take(MAX_PREFIXES + 1);
+    let prefixes = prefixes.map(|it| parse(it)).collect::<Result<_, _>>()?;
+    let prefixes = of_each_family(prefixes)?;
+    if let Some(annotated) = &own.annotated {
+        let given = read(annotated, &own.name, Some(own))?;
+        let is_given = |prefix: &&IpNet| given.iter().any(|given| given.contains(*prefix));
+        if let Some(prefix) = prefixes.iter().find(|prefix| !is_given(prefix)) {
+            return Err(AddressError::NotGiven(*prefix, own.name.clone()));
+        }
+    }
+    for prefix in &prefixes {
+        free(*prefix, own, std::iter::empty())?;
+    }
+    for site in others {
+        for prefix in &prefixes {
+            free(*prefix, site, site.pods.iter().copied())?;
+        }
+    }
+    Ok(())
+}
+
 /// What was said of a node.
-fn read(text: &str, name: &str, own: Option<&Node>) -> Result<Vec<IpNet>, AddressError> {
+fn read(text: &str, name: &str, own: Option<&Site>) -> Result<Vec<IpNet>, AddressError> {
     let mut prefixes = Vec::new();
     for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
         if word == UPPER_HALF {
-            let halves: Vec<_> = own.into_iter().flat_map(pods).filter_map(upper).collect();
+            let pods = own.into_iter().flat_map(|own| own.pods.iter().copied());
+            let halves: Vec<_> = pods.filter_map(upper).collect();
             if halves.is_empty() {
                 return Err(AddressError::NoPods(name.to_owned()));
             }
@@ -73,6 +166,14 @@ fn read(text: &str, name: &str, own: Option<&Node>) -> Result<Vec<IpNet>, Addres
             prefixes.push(parse(word)?);
         }
     }
+    if prefixes.is_empty() {
+        return Err(AddressError::Unfit(text.to_owned(), WRITTEN));
+    }
+    of_each_family(prefixes)
+}
+
+/// Prefixes of which each family has one at most, IPv4 first.
+fn of_each_family(mut prefixes: Vec<IpNet>) -> Result<Vec<IpNet>, AddressError> {
     let v6 = |prefix: &IpNet| prefix.addr().is_ipv6();
     prefixes.sort_by_key(v6);
     for pair in prefixes.windows(2) {
@@ -82,25 +183,23 @@ fn read(text: &str, name: &str, own: Option<&Node>) -> Result<Vec<IpNet>, Addres
             return Err(AddressError::Two(*one, *other));
         }
     }
-    if prefixes.is_empty() {
-        return Err(AddressError::Unfit(text.to_owned(), WRITTEN));
-    }
     Ok(prefixes)
 }
 
-/// Whether a prefix of this node is nobody else's.
-fn free(prefix: IpNet, name: &str, nodes: &[Node]) -> Result<(), AddressError> {
-    for node in nodes {
-        let other = name_of(node) != name;
-        let others = other.then(|| said(node)).into_iter().flatten();
-        for taken in addresses(node).chain(others) {
-            if overlap(&taken, &prefix) {
-                let owner = format!("node {}", name_of(node));
-                return Err(AddressError::Overlap(prefix, taken.to_string(), owner));
-            }
+/// Whether a prefix has nothing of a node's own addresses, and of these.
+fn free(
+    prefix: IpNet,
+    site: &Site,
+    others: impl Iterator<Item = IpNet>,
+) -> Result<(), AddressError> {
+    let mut taken = site.own.iter().copied().chain(others);
+    match taken.find(|taken| overlap(taken, &prefix)) {
+        Some(taken) => {
+            let owner = format!("node {}", site.name);
+            Err(AddressError::Overlap(prefix, taken.to_string(), owner))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether two prefixes have an address in common.
@@ -146,36 +245,6 @@ fn upper(pods: IpNet) -> Option<IpNet> {
     let half = pods.prefix_len().checked_add(1)?;
     let upper = pods.subnets(half).ok()?.nth(1)?;
     parse(&upper.to_string()).ok()
-}
-
-fn name_of(node: &Node) -> &str {
-    node.metadata.name.as_deref().unwrap_or_default()
-}
-
-fn annotated(node: &Node) -> Option<&str> {
-    let annotations = node.metadata.annotations.as_ref()?;
-    annotations.get(ADDRESSES).map(String::as_str)
-}
-
-/// The node's own addresses.
-fn addresses(node: &Node) -> impl Iterator<Item = IpNet> {
-    let status = node.status.iter();
-    let addresses = status.flat_map(|status| status.addresses.iter().flatten());
-    addresses.filter_map(|address| address.address.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-/// What a node's pods have.
-fn pods(node: &Node) -> impl Iterator<Item = IpNet> {
-    let spec = node.spec.iter();
-    let all = spec.flat_map(|spec| spec.pod_cidrs.iter().flatten());
-    all.filter_map(|text| text.parse().ok())
-}
-
-/// What is said to lead to another node: of a node's own pods, a part may be
-/// left for sandboxes.
-fn said(node: &Node) -> impl Iterator<Item = IpNet> {
-    let annotated = annotated(node).unwrap_or_default().split([',', ' ']);
-    pods(node).chain(annotated.filter_map(|text| text.parse().ok()))
 }
 
 #[cfg(test)]
@@ -307,6 +376,69 @@ mod tests {
                 matches!(choose(Some(text), "a", &[]), Err(AddressError::Unfit(..))),
                 "{text}"
             );
+        }
+    }
+
+    /// What is said of a host of node `a`, whose node has this annotation.
+    fn checked(annotation: Option<&str>, told: &[&str]) -> Result<(), AddressError> {
+        let own = Site::of(&node("a", annotation, &["10.1.0.0/16"], "192.0.2.1"));
+        let others = [
+            node("b", Some("10.9.0.0/16"), &["10.2.0.0/16"], "192.0.2.2"),
+            node("c", None, &["fd00:3::/64"], "192.0.2.3"),
+        ];
+        let others: Vec<_> = others.iter().map(Site::of).collect();
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        check(&told, &own, others.iter())
+    }
+
+    #[test]
+    fn a_host_says_that_it_has_what_its_node_was_given() {
+        let annotated = Some("10.1.128.0/17,fd00:1::/64");
+        for (annotation, told) in [
+            (None, &[][..]),
+            (None, &["10.1.128.0/17", "fd00:1::/64"]),
+            // Whose that is, the age of the nodes decides.
+            (None, &["10.9.0.0/24"]),
+            (annotated, &[]),
+            (annotated, &["10.1.128.0/17", "fd00:1::/64"]),
+            (Some(UPPER_HALF), &["10.1.128.0/17"]),
+        ] {
+            assert_eq!(checked(annotation, told), Ok(()), "{annotation:?} {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_says_it_has_what_is_others_or_everything_is_refused() {
+        let annotated = Some("10.1.128.0/17");
+        for (annotation, told, why) in [
+            (None, &["0.0.0.0/0"][..], "it holds too much of the network"),
+            (None, &["::/0"], "it holds too much of the network"),
+            (None, &["10.2.0.0/24"], "10.2.0.0/16, which node b has"),
+            (None, &["10.0.0.0/8"], "10.2.0.0/16, which node b has"),
+            (None, &["fd00::/16"], "fd00:3::/64, which node c has"),
+            (None, &["192.0.2.0/30"], "192.0.2.1/32, which node a has"),
+            (None, &["192.0.2.2/31"], "no room"),
+            (None, &["10.3.0.0/24", "10.4.0.0/24"], "of one family"),
+            (
+                None,
+                &["10.3.0.0/24", "fd00:4::/64", "x"],
+                "\"x\" is no prefix",
+            ),
+            (
+                annotated,
+                &["10.1.0.0/16"],
+                "10.1.0.0/16, which the annotation",
+            ),
+            (
+                annotated,
+                &["10.3.0.0/24"],
+                "10.3.0.0/24, which the annotation",
+            ),
+            (annotated, &["fd00:1::/64"], "does not give it; restart"),
+            (Some("?"), &["10.1.128.0/17"], "\"?\" is no prefix"),
+        ] {
+            let refused = checked(annotation, told).unwrap_err().to_string();
+            assert!(refused.contains(why), "{told:?}: {refused}");
         }
     }
 }

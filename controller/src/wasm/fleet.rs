@@ -228,18 +228,37 @@ impl Fleet {
         keys
     }
 
-    /// Notes where a node's host is.
-    pub fn host_changed(&self, name: &str, host: Option<Host>) {
+    /// Notes where a node's host is. What was wrong with the one before is not
+    /// wrong with another: then the node's sandboxes are looked at again.
+    pub fn host_changed(&self, name: &str, host: Option<Host>) -> Vec<Key> {
         let mut state = self.state();
         let member = state.members.entry(name.to_owned()).or_default();
         if member.host == host {
-            return;
+            return Vec::new();
         }
         member.host = host;
         if let Some(stop) = member.stop.take() {
             stop.cancel();
         }
         self.hosts.notify_one();
+        if member.host.is_some() && member.pardon() {
+            return member.keys();
+        }
+        Vec::new()
+    }
+
+    /// What stands between us and a node host is not what it was refused for.
+    /// Its sandboxes, if it was.
+    pub(super) fn pardon(&self, name: &str) -> Vec<Key> {
+        let mut state = self.state();
+        let member = state.members.get_mut(name);
+        let pardoned = member
+            .filter(|member| member.host.is_some())
+            .and_then(|member| {
+                let keys = member.keys();
+                member.pardon().then_some(keys)
+            });
+        pardoned.unwrap_or_default()
     }
 
     /// A node's host is not there and does not start: why. Its sandboxes, and
@@ -335,6 +354,14 @@ impl Fleet {
         let members = state.members.values();
         let hosts = members.filter(|member| member.host.is_some());
         hosts.map(Member::labels).collect()
+    }
+
+    /// Whether a node host is not listened to.
+    #[cfg(test)]
+    pub(super) fn is_refused(&self, name: &str) -> bool {
+        let state = self.state();
+        let member = state.members.get(name);
+        member.is_some_and(|member| member.labels().state == "refused")
     }
 
     /// It has told of every session: what it did not tell of is gone.

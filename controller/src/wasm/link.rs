@@ -77,6 +77,12 @@ pub enum LinkError {
     /// It declines.
     #[error("{}", .0.message)]
     Refused(Refusal),
+    /// It is not asked yet: what others bring there is still on its way.
+    #[error(
+        "its node host is slow to take the ConfigMaps and Secrets of other sandboxes; this one's \
+         turn comes"
+    )]
+    Busy,
     /// It did not answer.
     #[error("its node host does not answer: {0}")]
     Unheard(String),
@@ -358,7 +364,8 @@ fn ensuring(fleet: &Fleet, node: &str, answer: Option<Answer>) -> Result<Session
 }
 
 /// Why a node host could not be asked anything. Where that is because one side
-/// does not take the other for who it is, its sandboxes are to say so.
+/// does not take the other for who it is, its sandboxes are to say so; where it
+/// is for anything else, they say no longer what was wrong before.
 fn unmet(
     fleet: &Fleet,
     node: &str,
@@ -366,6 +373,7 @@ fn unmet(
     error: &(dyn std::error::Error + 'static),
 ) -> String {
     let Some(stranger) = Stranger::of(error) else {
+        tell(fleet.pardon(node));
         return chain(error);
     };
     let why = stranger.to_string();

@@ -138,9 +138,9 @@ impl Wasm {
         here.sort_by_key(|(leaving, _)| *leaving);
         let host = here.into_iter().next().map(|(_, host)| host);
         let runs = host.is_some();
-        self.fleet.host_changed(node, host);
+        let pardoned = self.fleet.host_changed(node, host);
         if runs {
-            return Vec::new();
+            return pardoned;
         }
         if !pods.iter().any(|pod| host::is_on(pod, node)) {
             self.fleet.has_no_pod(node);

@@ -1,6 +1,7 @@
 //! No two nodes give the same addresses: where their prefixes overlap, the node
 //! that has been there for longer keeps them, and the host of the other one is
-//! not listened to.
+//! not listened to. What Kubernetes says of nodes counts for more than what
+//! their hosts say: who takes one node over takes no other's addresses.
 
 use std::cmp::Reverse;
 
@@ -9,7 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use mote_rpc::v1::NodeInfo;
 
 use super::{Fleet, Member, State};
-use crate::wasm::address::{ADDRESSES, overlap};
+use crate::wasm::address::{self, ADDRESSES, Site, overlap};
 
 /// By whom prefixes are kept: the greatest, which has been there for longest.
 /// A node that Kubernetes does not know is the least.
@@ -21,9 +22,13 @@ impl Fleet {
     /// refused then.
     ///
     /// # Errors
-    /// An older node has some of them; as a sentence.
+    /// An older node has some of them, or they cannot be its own; as a sentence.
     pub(in crate::wasm) fn keep_apart(&self, name: &str, info: &NodeInfo) -> Result<(), String> {
         let mut state = self.state();
+        if state.members.get(name).is_some_and(|it| it.has(info)) {
+            return Ok(());
+        }
+        state.check(name, info)?;
         let rivals = state.rivals(name, info);
         let own = right(name, state.members.get(name));
         for (rival, why) in &rivals {
@@ -43,12 +48,18 @@ impl Fleet {
 }
 
 impl State {
+    /// Whether these can be the addresses of this node, as Kubernetes sees it.
+    fn check(&self, name: &str, info: &NodeInfo) -> Result<(), String> {
+        let nobody = Site::default();
+        let own = self.members.get(name).map_or(&nobody, Member::site);
+        let others = self.members.iter().filter(|(other, _)| *other != name);
+        let others = others.map(|(_, member)| member.site());
+        address::check(&info.prefixes, own, others).map_err(|error| error.to_string())
+    }
+
     /// Nodes whose hosts have addresses that this one says it has, each with a
     /// sentence.
     fn rivals(&self, name: &str, info: &NodeInfo) -> Vec<(String, String)> {
-        if self.members.get(name).is_some_and(|it| it.has(info)) {
-            return Vec::new();
-        }
         let own = parsed(info);
         let others = self.members.iter().filter(|(other, _)| *other != name);
         let rivals = others.filter_map(|(other, member)| {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::census::Labels;
 use super::fate::Standing;
 use super::{Host, Key, key_of};
+use crate::wasm::address::Site;
 use crate::wasm::link::Link;
 use crate::wasm::place::NodeView;
 use crate::wasm::version::Kinship;
@@ -27,6 +28,8 @@ pub(super) struct Member {
     known: bool,
     /// Since when it knows it.
     born: Option<Timestamp>,
+    /// What it says of its addresses.
+    site: Site,
     /// Where the host is.
     pub(super) host: Option<Host>,
     /// What ends the connection to it, where it is followed.
@@ -73,6 +76,7 @@ impl Member {
         self.known = node.is_some();
         let born = node.and_then(|node| node.metadata.creation_timestamp.as_ref());
         self.born = born.map(|Time(born)| *born);
+        self.site = node.map(Site::of).unwrap_or_default();
         let view = &self.view;
         if before.3 != view.taints || self.tainted.is_none() {
             self.tainted = Some(Instant::now());
@@ -166,6 +170,11 @@ impl Member {
         self.born
     }
 
+    /// What Kubernetes says of its addresses.
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// Whether its host is listened to and has told of these prefixes.
     pub(super) fn has(&self, info: &NodeInfo) -> bool {
         self.link.is_some() && self.refused.is_none() && self.info.prefixes == info.prefixes
@@ -185,10 +194,10 @@ impl Member {
         before.as_deref() != Some(why)
     }
 
-    /// There is nothing to listen to any more.
-    pub(super) fn pardon(&mut self) {
-        self.refused = None;
+    /// What was wrong with the host is over; whether something was.
+    pub(super) fn pardon(&mut self) -> bool {
         self.view.refused = false;
+        self.refused.take().is_some()
     }
 
     /// How it stands with the host.

@@ -436,6 +436,38 @@ fn of_two_nodes_whose_addresses_overlap_the_younger_is_refused() {
 }
 
 #[test]
+fn a_node_that_was_taken_over_takes_no_other_along() {
+    let fleet = Fleet::default();
+    born(&fleet, "old", 1);
+    born(&fleet, "young", 2);
+    let why = begins(&fleet, "old", &["0.0.0.0/0"]).unwrap_err();
+    assert!(why.contains("it holds too much of the network"), "{why}");
+    assert_eq!(begins(&fleet, "young", &["10.2.0.0/16"]), Ok(()));
+    let mut owner = node("owner");
+    owner.spec.get_or_insert_default().pod_cidrs = Some(vec!["10.3.0.0/24".to_owned()]);
+    fleet.node_changed("owner", Some(&owner));
+    let why = begins(&fleet, "old", &["10.3.0.0/16"]).unwrap_err();
+    assert!(why.contains("10.3.0.0/24, which node owner has"), "{why}");
+}
+
+#[test]
+fn what_a_host_was_refused_for_is_over_with_another_pod() {
+    let fleet = heard(&["u"]);
+    let why = |fleet: &Fleet| match fleet.fate("a", true, &[], GRACE) {
+        Fate::Waits(why, _) => why,
+        other => panic!("its sandboxes wait: {other:?}"),
+    };
+    fleet.refuse("a", "it is of version 9", Some(Kinship::Other));
+    fleet.lost("a");
+    assert!(why(&fleet).contains("it is of version 9"));
+    assert_eq!(fleet.host_changed("a", host("1")), [], "it is the same");
+    assert!(why(&fleet).contains("it is of version 9"));
+    assert_eq!(fleet.host_changed("a", host("2")), [key("u")]);
+    assert_eq!(why(&fleet), "node a is not heard");
+    assert_eq!(fleet.host_changed("a", host("3")), [], "nothing was wrong");
+}
+
+#[test]
 fn a_node_that_is_heard_later_keeps_its_addresses_if_it_is_older() {
     let fleet = Fleet::default();
     born(&fleet, "young", 2);

@@ -14,8 +14,9 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::*;
+use crate::wasm::fleet::{Fleet, Host};
 use crate::wasm::identity::testing::{Cards, cards};
-use crate::wasm::link::call;
+use crate::wasm::link::{call, unmet};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -96,6 +97,23 @@ async fn a_node_host_that_refuses_the_controllers_certificate_is_told() {
         meet(&ours, &ours, &others).await,
         Some(Stranger::UnknownThere)
     );
+}
+
+#[test]
+fn a_node_host_that_is_away_is_not_told_of_as_the_stranger_it_was() {
+    let fleet = Fleet::default();
+    let at = |pod: &str| Host {
+        address: "192.0.2.1".to_owned(),
+        pod: pod.to_owned(),
+    };
+    fleet.host_changed("a", Some(at("1")));
+    assert!(!fleet.is_refused("a"));
+    let expired = TlsError::InvalidCertificate(CertificateError::Expired);
+    unmet(&fleet, "a", &drop, &expired);
+    assert!(fleet.is_refused("a"));
+    let away = io::Error::from(io::ErrorKind::ConnectionRefused);
+    unmet(&fleet, "a", &drop, &away);
+    assert!(!fleet.is_refused("a"));
 }
 
 #[test]

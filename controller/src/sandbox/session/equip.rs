@@ -2,14 +2,17 @@
 //! say: ConfigMaps and Secrets.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use mote_rpc::v1::{self, SessionSpec};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use crate::sandbox::apply::Hands;
 use crate::sandbox::refusal::Trouble;
 use crate::wasm::{
-    Budget, Command, Missing, Sources, Wanted, expand, registry_credentials, resolve,
+    Budget, Command, LinkError, Missing, Sources, Wanted, expand, registry_credentials, resolve,
 };
 
 /// Most bytes of a command's words: what node hosts take.
@@ -18,18 +21,80 @@ const MAX_COMMAND_BYTES: usize = 64 << 10;
 /// Mebibytes that sessions which are being made bring together. Each is there
 /// four times for a moment: as it came, as it is sent, and on the way.
 const MAX_LOAD: usize = 64;
+/// Those that they bring to one node: one that is slow to take them leaves the
+/// rest to others. Two of the largest sessions.
+const MAX_NODE_LOAD: usize = MAX_LOAD / 4;
+/// How long a session waits for room. A session is made in milliseconds; who
+/// waits for longer waits for a node that is slow, and keeps a worker from
+/// sandboxes that could go on.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The whole process has one memory.
-static LOADS: Semaphore = Semaphore::const_new(MAX_LOAD);
+static LOADS: Loads = Loads::new();
 
-/// Waits until there is room for what a session brings. To be held until its
-/// node has it.
-pub(super) async fn room(wanted: &Wanted) -> Option<SemaphorePermit<'static>> {
-    let load = wanted.mebibytes();
-    if load == 0 {
-        return None;
+/// Waits until there is room for what a session brings to this node, if it
+/// brings anything. To be held until the node has it.
+///
+/// # Errors
+/// There is none for long.
+pub(super) async fn room(wanted: &Wanted, node: &str) -> Result<Option<Room<'static>>, LinkError> {
+    match wanted.mebibytes() {
+        0 => Ok(None),
+        load => LOADS.take(load, node, PATIENCE).await.map(Some),
     }
-    // It is never closed.
-    LOADS.acquire_many(load).await.ok()
+}
+
+/// What is on its way to nodes.
+struct Loads {
+    all: Semaphore,
+    /// Of each node to which something is on its way, or waits to be.
+    nodes: Mutex<BTreeMap<String, Weak<Semaphore>>>,
+}
+
+/// Room for what one session brings, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Room<'a> {
+    _of_node: OwnedSemaphorePermit,
+    _of_all: SemaphorePermit<'a>,
+}
+
+impl Loads {
+    const fn new() -> Self {
+        Self {
+            all: Semaphore::const_new(MAX_LOAD),
+            nodes: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Takes room for so many mebibytes. That of the node comes first: who
+    /// waits for it holds nothing that others need.
+    async fn take(&self, load: u32, node: &str, patience: Duration) -> Result<Room<'_>, LinkError> {
+        let of_node = self.of(node);
+        let taking = async {
+            let of_node = of_node.acquire_many_owned(load).await?;
+            let of_all = self.all.acquire_many(load).await?;
+            Ok(Room {
+                _of_node: of_node,
+                _of_all: of_all,
+            })
+        };
+        // Neither is ever closed.
+        let closed = |_: tokio::sync::AcquireError| LinkError::Busy;
+        let taken = timeout(patience, taking).await;
+        taken.map_err(|_| LinkError::Busy)?.map_err(closed)
+    }
+
+    /// The room for what is brought to this node.
+    fn of(&self, node: &str) -> Arc<Semaphore> {
+        // Whoever held it left it whole.
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = nodes.get(node).and_then(Weak::upgrade) {
+            return room;
+        }
+        nodes.retain(|_, room| room.strong_count() > 0);
+        let room = Arc::new(Semaphore::new(MAX_NODE_LOAD));
+        nodes.insert(node.to_owned(), Arc::downgrade(&room));
+        room
+    }
 }
 
 impl Hands<'_> {
@@ -87,6 +152,43 @@ mod tests {
     use mote_rpc::v1::command::Restart;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_takes_nothing_leaves_room_for_what_goes_to_others() {
+        let loads = Loads::new();
+        let at_once = |load, node| loads.take(load, node, Duration::ZERO);
+        let (half, full) = (MAX_NODE_LOAD as u32 / 2, MAX_NODE_LOAD as u32);
+        let first = at_once(half, "slow").await.unwrap();
+        let second = at_once(half, "slow").await.unwrap();
+        let busy = at_once(1, "slow").await.unwrap_err();
+        assert!(matches!(busy, LinkError::Busy), "{busy}");
+        for node in ["b", "c"] {
+            at_once(full, node).await.unwrap();
+        }
+        drop(first);
+        at_once(half, "slow").await.unwrap();
+        drop(second);
+        assert_eq!(loads.all.available_permits(), MAX_LOAD);
+        at_once(1, "b").await.unwrap();
+        assert_eq!(
+            loads.nodes.lock().unwrap().len(),
+            1,
+            "idle ones are forgotten"
+        );
+    }
+
+    #[tokio::test]
+    async fn all_nodes_together_are_brought_no_more_than_there_is_memory_for() {
+        let loads = Loads::new();
+        let full = MAX_NODE_LOAD as u32;
+        let mut held = Vec::new();
+        for node in ["a", "b", "c", "d"] {
+            held.push(loads.take(full, node, Duration::ZERO).await.unwrap());
+        }
+        assert!(loads.take(1, "e", Duration::ZERO).await.is_err());
+        held.pop();
+        assert!(loads.take(1, "e", Duration::ZERO).await.is_ok());
+    }
 
     #[test]
     fn a_command_that_names_a_long_variable_often_is_no_longer_than_any() {

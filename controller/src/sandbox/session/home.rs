@@ -307,7 +307,10 @@ impl Hands<'_> {
             };
             let rests = link.ensure(resting).await.map_err(failed)?;
             if rests.has_files {
-                let _room = room(wanted).await;
+                let busy = |error| {
+                    Settled::with(observed(node, &rests), Trouble::Node(node.clone(), error))
+                };
+                let _room = room(wanted, node).await.map_err(busy)?;
                 let spec = self.equip(spec.clone(), wanted).await;
                 let spec =
                     spec.map_err(|trouble| Settled::with(observed(node, &rests), trouble))?;
@@ -374,7 +377,8 @@ impl Hands<'_> {
         (spec, wanted): (SessionSpec, &Wanted),
     ) -> Result<Session, Settled> {
         let before = || self.there(wasm).unwrap_or(Observed::Absent);
-        let _room = room(wanted).await;
+        let busy = |error| Settled::with(before(), Trouble::Node(node.to_owned(), error));
+        let _room = room(wanted, node).await.map_err(busy)?;
         let equipped = self.equip(spec, wanted).await;
         let spec = equipped.map_err(|trouble| Settled::with(before(), trouble))?;
         let link = wasm.fleet.link(node).ok_or_else(not_connected);

@@ -220,7 +220,12 @@ impl Record {
         if form > FORM {
             return Err(RecordError::Form(form));
         }
-        Ok(serde_json::from_slice(bytes)?)
+        let record = serde_json::from_slice(bytes)?;
+        // It is kept with all that this form has.
+        Ok(Self {
+            form: FORM,
+            ..record
+        })
     }
 
     /// The bytes to keep.
@@ -302,6 +307,7 @@ mod tests {
         parts.insert("address".to_owned(), "10.9.0.7".into());
         assert!(first.as_object_mut().unwrap().remove("object").is_some());
         let back = Record::parse(first.to_string().as_bytes()).unwrap();
+        assert_eq!(back.form, FORM, "an older host must not read it again");
         assert_eq!((back.object, back.id), (None, record.id));
         assert!(
             back.addresses

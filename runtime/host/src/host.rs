@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use mote_api::{Digest, Grants, Limits};
-use tokio::sync::Semaphore;
 
 use crate::budget::Budget;
 use crate::cache::Cache;
@@ -21,6 +20,7 @@ use crate::files::{Disk, DiskUse};
 use crate::guard::Guard;
 use crate::program;
 use crate::session::Session;
+use crate::slots::Slots;
 
 /// What a host needs to know.
 #[derive(Clone, Debug)]
@@ -33,7 +33,8 @@ pub struct HostConfig {
     pub compiler: Compiler,
     /// The built-in programs: name and component file. `sh`, `python3`, `js`.
     pub programs: BTreeMap<String, PathBuf>,
-    /// Instances alive at once, over all sessions.
+    /// Instances alive at once, over all sessions. Programs that last take half
+    /// of them at most, so that it takes two for one to run.
     pub slots: u32,
 }
 
@@ -54,8 +55,7 @@ struct Shared {
     components: Components,
     programs: BTreeMap<String, BuiltIn>,
     commands: Commands,
-    slots: Arc<Semaphore>,
-    places: u32,
+    slots: Slots,
     scratch: PathBuf,
     guard: Guard,
 }
@@ -96,8 +96,7 @@ impl Host {
             components: Components::new(engine, Cache::open(&cache)?, compiler)?,
             programs: programs.into_iter().map(built_in).collect(),
             commands: commands.unwrap_or_default(),
-            slots: Arc::new(Semaphore::new(slots as usize)),
-            places: slots,
+            slots: Slots::new(slots),
             scratch,
             guard: Guard::new(&cache)?,
         })))
@@ -129,10 +128,7 @@ impl Host {
 
     /// Instances that may be alive at once, and places that are free.
     pub fn places(&self) -> Places {
-        Places {
-            total: self.0.places,
-            free: u32::try_from(self.0.slots.available_permits()).unwrap_or(u32::MAX),
-        }
+        self.0.slots.places()
     }
 
     /// Makes a component ready to run: compiles it, unless it was before.
@@ -262,7 +258,7 @@ impl Host {
         &self.0.guard
     }
 
-    pub(crate) fn slots(&self) -> &Arc<Semaphore> {
+    pub(crate) fn slots(&self) -> &Slots {
         &self.0.slots
     }
 

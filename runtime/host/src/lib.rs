@@ -36,6 +36,7 @@ mod process;
 mod program;
 mod scope;
 mod session;
+mod slots;
 mod spill;
 mod stdio;
 mod terminal;

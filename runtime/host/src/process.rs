@@ -143,11 +143,9 @@ async fn start(scope: &Scope, stdio: &Stdio, command: Command) -> Result<Child, 
         },
     };
     let budget = Arc::clone(&scope.budget);
-    let host = scope.host.clone();
+    let (host, span) = (scope.host.clone(), scope.span);
     let instance = scope.launch(call).await?;
-    let slot = Arc::clone(host.slots()).try_acquire_owned().map_err(|_| {
-        Rejection::Limit("the host has no room for another program; run it again later".to_owned())
-    })?;
+    let slot = host.slots().take_now(span)?;
 
     let (report, status) = watch::channel(None);
     let (kill, killed) = oneshot::channel();

@@ -14,6 +14,7 @@ use crate::instance::{Instance, State};
 use crate::limiter::Limiter;
 use crate::program::{self, Program};
 use crate::session::ProgramFile;
+use crate::slots::Span;
 use crate::stdio::Stdio;
 use crate::terminal::Terminal;
 
@@ -32,6 +33,8 @@ pub(crate) struct Scope {
     pub(crate) programs: Arc<BTreeMap<String, ProgramFile>>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) terminal: Option<Terminal>,
+    /// How long it takes its slot.
+    pub(crate) span: Span,
     /// How many parents it has.
     pub(crate) depth: u32,
 }

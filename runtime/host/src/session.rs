@@ -11,7 +11,6 @@ use mote_api::{
     Rejection, StreamUsage, Usage,
 };
 use tempfile::TempDir;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::budget::Budget;
 use crate::capability;
@@ -22,6 +21,7 @@ use crate::guard;
 use crate::host::Host;
 use crate::instance::Instance;
 use crate::scope::{Call, Scope};
+use crate::slots::{Slot, Span};
 use crate::spill::{self, Spilled};
 use crate::stdio::{Input, Meter, Metered, Output, Stdio};
 use crate::terminal::{OnTerminal, Terminal};
@@ -168,12 +168,14 @@ impl Session {
         streams: Streams,
     ) -> Result<Launched, RunError> {
         let limits = self.limits_of(invocation)?;
-        self.launch_within(invocation, streams, limits).await
+        let (account, scope, call) = self.admit(invocation, streams, limits)?;
+        self.launch_in(account, scope, call).await
     }
 
     /// As [`Session::launch`], for a program that is no call and lives as long
     /// as it likes: its memory, files and processes at once are bounded, its
-    /// time is not, nor what it writes or starts in all that time.
+    /// time is not, nor what it writes or starts in all that time. It waits for
+    /// its slot for seconds only, and leaves half of all slots to calls.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -188,16 +190,17 @@ impl Session {
             spawns: u32::MAX,
             ..self.limits_of(invocation)?
         };
-        self.launch_within(invocation, streams, limits).await
+        let (account, mut scope, call) = self.admit(invocation, streams, limits)?;
+        scope.span = Span::Lasting;
+        self.launch_in(account, scope, call).await
     }
 
-    async fn launch_within(
+    async fn launch_in(
         &self,
-        invocation: &Invocation,
-        streams: Streams,
-        limits: Limits,
+        account: Account,
+        scope: Scope,
+        call: Call,
     ) -> Result<Launched, RunError> {
-        let (account, scope, call) = self.admit(invocation, streams, limits)?;
         let (slot, instance) = self.start(&account.budget, scope, call).await?;
         Ok(Launched {
             account,
@@ -267,8 +270,9 @@ impl Session {
         budget: &Budget,
         scope: Scope,
         call: Call,
-    ) -> Result<(OwnedSemaphorePermit, Instance), RunError> {
-        let slot = self.slot(budget).await?;
+    ) -> Result<(Slot, Instance), RunError> {
+        let deadline = budget.limits.deadline;
+        let slot = self.host.slots().take(scope.span, deadline).await?;
         Ok((slot, scope.launch(call).await?))
     }
 
@@ -291,6 +295,7 @@ impl Session {
             programs: Arc::clone(&self.programs),
             budget: Arc::clone(budget),
             terminal,
+            span: Span::Call,
             depth: 0,
         })
     }
@@ -312,24 +317,13 @@ impl Session {
             stdio,
         })
     }
-
-    /// A place among the instances of this host, waited for as long as the
-    /// call itself may take.
-    async fn slot(&self, budget: &Budget) -> Result<OwnedSemaphorePermit, Rejection> {
-        let full = || Rejection::Limit("the host is full; run it again later".to_owned());
-        let wait = Arc::clone(self.host.slots()).acquire_owned();
-        let permit = tokio::time::timeout(budget.limits.deadline, wait)
-            .await
-            .map_err(|_| full())?;
-        permit.map_err(|_| full())
-    }
 }
 
 /// A program that is ready to run.
 pub struct Launched {
     account: Account,
     instance: Instance,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 impl Launched {

@@ -84,8 +84,8 @@ pub(crate) struct NodeArgs {
     /// Sandboxes that may be there at once
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     sandboxes: usize,
-    /// Programs that may run at once, in all sandboxes together
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Programs that may run at once, in all sandboxes together; of these, sandboxes' own commands and what they start may be half
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(2..))]
     instances: u32,
     /// Folder of code that was compiled ahead, of which what is missing is copied
     #[arg(long, value_name = "DIR")]

@@ -329,3 +329,31 @@ async fn a_host_that_stops_waits_for_no_command_and_for_nobody_who_follows_one()
     assert_eq!(within(followed.text()).await.unwrap(), "");
     assert!(host.ended().await.success());
 }
+
+#[tokio::test]
+async fn commands_and_their_children_leave_half_of_a_host_to_calls() {
+    let host = Host::with(&["--instances", "4"]).await;
+    let controller = host.controller().await;
+    // Two that last: the shell and what it started.
+    let line = "python3 -u -c \"print('began')\nwhile True: pass\"";
+    let made = controller.ensure(running(1, line, Restart::Never)).await;
+    let address = &made.addresses[0];
+    within(async { while log(address, "").await.1 != "began\n" {} }).await;
+    let waits = controller
+        .ensure(running(2, "echo ran; while :; do :; done", Restart::Never))
+        .await;
+    let full = |session: &Session| session.message.contains("2 of the 4 slots");
+    let told = until(&controller, 2, full).await;
+    assert_eq!((told.phase(), told.exit_code), (Phase::Running, None));
+    let address = &waits.addresses[0];
+    // Two that do not.
+    assert_eq!(
+        said(address, "python3 -c \"print(1)\"").await,
+        "1\n",
+        "a call has its half while commands wait"
+    );
+    assert!(controller.delete(&[&uid(1)]).await.is_empty());
+    let runs = until(&controller, 2, |session| session.message.is_empty()).await;
+    assert_eq!(runs.phase(), Phase::Running);
+    within(async { while log(address, "").await.1 != "ran\n" {} }).await;
+}

@@ -16,12 +16,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use mote_surface::{LOG_PIECE_BYTES, LogSpan};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Bytes after which the log is begun anew; one older file is kept. Together a
 /// tenth of what the kubelet keeps: there are a hundred times more sessions.
 const MAX_FILE_BYTES: u64 = 512 * 1024;
+/// Logs that are written at once, over all sessions: on a slow disk they would
+/// take all the threads that wait for files, which calls need too.
+const WRITERS: usize = 16;
+
+static WRITER: Semaphore = Semaphore::const_new(WRITERS);
 
 /// The log of one session.
 #[derive(Debug)]
@@ -68,9 +73,22 @@ impl Log {
         self.told.send_modify(|told| told.grows = grows);
     }
 
+    /// Adds what was written, and waits for the disk.
+    pub(crate) async fn write(self: &Arc<Self>, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        // It is never closed.
+        let _turn = WRITER.acquire().await;
+        let log = Arc::clone(self);
+        if let Err(error) = tokio::task::spawn_blocking(move || log.keep(&bytes)).await {
+            tracing::error!(path = %self.path.display(), %error, "failed to keep what a command wrote");
+        }
+    }
+
     /// Adds what was written. What cannot be kept, as that of a session that
     /// was deleted, stops no command.
-    pub(crate) fn write(&self, bytes: &[u8]) {
+    fn keep(&self, bytes: &[u8]) {
         let mut kept = self.kept();
         let written = self
             .look(&mut kept)
@@ -244,9 +262,9 @@ mod tests {
     fn what_was_written_is_read_after_a_restart_too() {
         let folder = TempDir::new().unwrap();
         assert_eq!(read(&log(&folder), 0), b"");
-        log(&folder).write(b"one\n");
+        log(&folder).keep(b"one\n");
         let again = log(&folder);
-        again.write(b"two\n");
+        again.keep(b"two\n");
         assert_eq!(read(&again, 0), b"one\ntwo\n");
         assert_eq!(read(&again, 4), b"two\n");
         assert_eq!(read(&again, 99), b"");
@@ -258,7 +276,7 @@ mod tests {
         let log = log(&folder);
         let (lines, line) = (30_000_usize, |n: usize| format!("{n:063}\n").into_bytes());
         for n in 0..lines {
-            log.write(&line(n));
+            log.keep(&line(n));
         }
         let LogSpan { start, end } = log.span().unwrap();
         assert_eq!(end, lines as u64 * 64);
@@ -279,7 +297,7 @@ mod tests {
         let stopping = CancellationToken::new();
         let reader = Reader::new(Arc::clone(&log), stopping.clone());
         log.grows(true);
-        let (more, ()) = tokio::join!(reader.grown(0), async { log.write(b"x") });
+        let (more, ()) = tokio::join!(reader.grown(0), log.write(b"x".to_vec()));
         assert!(more);
         let (more, ()) = tokio::join!(reader.grown(1), async { log.grows(false) });
         assert!(!more);

@@ -1,10 +1,12 @@
 //! Runs a session's command: again and again, or once.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use mote_api::CallOptions;
-use mote_surface::{Caller, Command as Call, Event, StartError};
+use mote_surface::{Caller, Command as Call, EVENT_BYTES, Event, Events, StartError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +42,7 @@ pub(crate) async fn run(
     let mut backoff = Backoff::default();
     while !ending.is_cancelled() {
         let began = Instant::now();
-        let run = once(&sandbox, &command, &log).await;
+        let run = once(&sandbox, &command, &log, &ending).await;
         if ending.is_cancelled() {
             return;
         }
@@ -72,24 +74,55 @@ fn waits(told: &str, wait: Duration) -> String {
 }
 
 /// Runs it once.
-async fn once(sandbox: &Arc<Sandbox>, command: &Command, log: &Log) -> Run {
+async fn once(
+    sandbox: &Arc<Sandbox>,
+    command: &Command,
+    log: &Arc<Log>,
+    ending: &CancellationToken,
+) -> Run {
     let spoken = Spoken::new(Arc::clone(sandbox), Surface::Command);
     let mut events = match call::start(&spoken, as_call(command)).await {
         Ok(running) => running.events,
-        Err(error) => return declined(error, log),
+        Err(error) => return declined(error, log).await,
     };
-    while let Some(event) = events.recv().await {
-        match event {
-            Event::Stdout(bytes) | Event::Stderr(bytes) => log.write(&bytes),
-            Event::Exit(exit) => {
-                return Run::Over(Ended::Exited {
-                    code: exit.outcome.exit_code,
-                    hint: exit.outcome.hint,
-                });
-            }
+    sandbox.note_start(ending);
+    // It runs while its log is written, until the channel is full.
+    events.detach();
+    loop {
+        let (wrote, end) = heard(&mut events).await;
+        log.write(wrote).await;
+        if let Some(run) = end {
+            return run;
         }
     }
-    Run::Failed(StartError::Host.to_string())
+}
+
+/// What it wrote since it was last heard, at once, and how it ended if it has.
+async fn heard(events: &mut Events) -> (Vec<u8>, Option<Run>) {
+    let mut wrote = Vec::new();
+    let end = poll_fn(|context| {
+        while wrote.len() < EVENT_BYTES {
+            match events.poll_recv(context) {
+                Poll::Ready(Some(Event::Stdout(bytes) | Event::Stderr(bytes))) => {
+                    wrote.extend_from_slice(&bytes);
+                }
+                Poll::Ready(Some(Event::Exit(exit))) => {
+                    return Poll::Ready(Some(Run::Over(Ended::Exited {
+                        code: exit.outcome.exit_code,
+                        hint: exit.outcome.hint,
+                    })));
+                }
+                Poll::Ready(None) => {
+                    return Poll::Ready(Some(Run::Failed(StartError::Host.to_string())));
+                }
+                Poll::Pending if wrote.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(None)
+    })
+    .await;
+    (wrote, end)
 }
 
 fn as_call(command: &Command) -> Call {
@@ -108,7 +141,7 @@ fn as_call(command: &Command) -> Call {
     }
 }
 
-fn declined(error: StartError, log: &Log) -> Run {
+async fn declined(error: StartError, log: &Arc<Log>) -> Run {
     let code = match &error {
         StartError::NotFound(_) => NOT_FOUND,
         StartError::Denied(_) | StartError::Invalid(_) => NOT_EXECUTABLE,
@@ -118,6 +151,6 @@ fn declined(error: StartError, log: &Log) -> Run {
         | StartError::Host => return Run::Failed(error.to_string()),
     };
     let why = error.to_string();
-    log.write(format!("mote: {why}\n").as_bytes());
+    log.write(format!("mote: {why}\n").into_bytes()).await;
     Run::Over(Ended::Declined { code, why })
 }

@@ -46,14 +46,27 @@ impl Sandbox {
         };
         life.standing.begun = true;
         let (log, ending) = (self.log(), life.ending.clone());
-        drop(life);
+        // Under the lock: whoever ends it says that it does not grow, and last.
         log.grows(true);
+        drop(life);
         tokio::spawn(run::run(Arc::clone(self), command, log, ending));
     }
 
     /// Whoever holds this is the only one who runs its command.
     pub(crate) async fn alone(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.command_turn).lock_owned().await
+    }
+
+    /// Notes that its command runs, where it was told that it could not.
+    pub(crate) fn note_start(&self, ending: &CancellationToken) {
+        let mut life = self.life();
+        let failed = matches!(life.standing.last, Some((None, _)));
+        if !failed || ending.is_cancelled() {
+            return;
+        }
+        life.standing.last = None;
+        drop(life);
+        self.changed();
     }
 
     /// Notes how a run ended that is followed by another, unless `ending` says

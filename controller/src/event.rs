@@ -3,8 +3,9 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
-use tokio::sync::mpsc;
-use tokio::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Duration, Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// Events that wait to be sent, at most. Beyond it the newest are dropped: no
 /// reconcile waits for a story to be told.
@@ -19,12 +20,18 @@ const NOTE_BYTES: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Events {
     queue: mpsc::Sender<Waiting>,
+    /// From then on nothing is written later.
+    hurry: CancellationToken,
 }
 
-struct Waiting {
-    due: Instant,
-    event: Event,
-    about: ObjectReference,
+enum Waiting {
+    Event {
+        due: Instant,
+        event: Box<Event>,
+        about: Box<ObjectReference>,
+    },
+    /// Whoever waits for all that came before.
+    Flush(oneshot::Sender<()>),
 }
 
 impl Events {
@@ -32,15 +39,36 @@ impl Events {
     pub fn new(client: Client, controller: &str) -> Self {
         let (queue, mut waiting) = mpsc::channel::<Waiting>(WAITING_EVENTS);
         let recorder = Recorder::new(client, controller.into());
+        let hurry = CancellationToken::new();
+        let hurried = hurry.clone();
         tokio::spawn(async move {
-            while let Some(Waiting { due, event, about }) = waiting.recv().await {
-                tokio::time::sleep_until(due).await;
+            while let Some(next) = waiting.recv().await {
+                let (due, event, about) = match next {
+                    Waiting::Event { due, event, about } => (due, event, about),
+                    Waiting::Flush(done) => {
+                        // Whoever waited may have given up.
+                        let _ = done.send(());
+                        continue;
+                    }
+                };
+                hurried.run_until_cancelled(sleep_until(due)).await;
                 if let Err(error) = recorder.publish(&event, &about).await {
                     tracing::debug!(%error, reason = event.reason, "an event could not be written");
                 }
             }
         });
-        Self { queue }
+        Self { queue, hurry }
+    }
+
+    /// Returns when all that was told is written: the last thing that a process
+    /// does. From now on nothing is written later.
+    pub async fn flush(&self) {
+        self.hurry.cancel();
+        let (done, told) = oneshot::channel();
+        if self.queue.send(Waiting::Flush(done)).await.is_ok() {
+            // It ends with the one that writes, at the latest.
+            let _ = told.await;
+        }
     }
 
     /// Tells that something went as it should.
@@ -80,10 +108,10 @@ impl Events {
             note: Some(shorten(note)),
             secondary: None,
         };
-        let waiting = Waiting {
+        let waiting = Waiting::Event {
             due: Instant::now() + LATER,
-            event,
-            about: about.object_ref(&()),
+            event: Box::new(event),
+            about: Box::new(about.object_ref(&())),
         };
         if self.queue.try_send(waiting).is_err() {
             tracing::debug!(reason, "an event was dropped: too many wait to be written");

@@ -121,6 +121,7 @@ async fn reconcile(
         leads.cancelled().await;
         lost.await;
     });
+    let events = controllers.context.events.clone();
     let mut running = std::pin::pin!(controllers.run(lead, shutdown.clone()));
     tokio::select! {
         () = &mut running => bail!("the controllers ended by themselves"),
@@ -133,9 +134,13 @@ async fn reconcile(
         return Ok(());
     }
     shutdown.cancel();
+    let ending = async {
+        running.await;
+        events.flush().await;
+    };
     tokio::select! {
-        ended = tokio::time::timeout(ENDING, running) => if ended.is_err() {
-            tracing::warn!(?ENDING, "some passes did not end in time");
+        ended = tokio::time::timeout(ENDING, ending) => if ended.is_err() {
+            tracing::warn!(?ENDING, "some passes or events did not end in time");
         },
         // The lease is renewed as long as passes run.
         () = &mut lost => bail!(LOST),

@@ -33,6 +33,7 @@ static ALONE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
 #[tokio::test]
 async fn an_object_that_cannot_be_read_says_so_and_stops_no_other() {
+    let _alone = ALONE.lock().await;
     let story = Story::begin("malformed").await;
     let mut unreadable = sandbox("unreadable", patience());
     // The API server does not check that a number fits its format.

@@ -20,6 +20,7 @@ from k8s_agent_sandbox.models import (
     SandboxdInClusterConnectionConfig,
 )
 from k8s_agent_sandbox.sandbox import Sandbox
+from kubernetes import watch
 
 BYTES = bytes(range(256)) * 1000
 
@@ -96,6 +97,24 @@ def sandboxd(sandbox):
     assert not sandbox.files.exists("deep/er/f.txt")
 
 
+def until_gone(objects, name, namespace):
+    """Kubernetes collects what belonged to a claim some time after the claim."""
+    kind = ("agents.x-k8s.io", "v1beta1", namespace, "sandboxes")
+    of_name = {"field_selector": f"metadata.name={name}"}
+    listed = objects.list_namespaced_custom_object(*kind, **of_name)
+    if not listed["items"]:
+        return
+    version = listed["metadata"]["resourceVersion"]
+    changes = watch.Watch().stream(
+        objects.list_namespaced_custom_object,
+        *kind,
+        **of_name,
+        resource_version=version,
+        timeout_seconds=60,
+    )
+    assert any(change["type"] == "DELETED" for change in changes), f"{name} stays"
+
+
 def cluster():
     namespace, pool = sys.argv[2:]
     config = SandboxdInClusterConnectionConfig(mode="in-cluster-pod-ip")
@@ -109,8 +128,10 @@ def cluster():
         case(sandbox)
         print(case.__name__)
     client.delete_sandbox("by-sdk", namespace)
+    until_gone(client.k8s_helper.custom_objects_api, sandbox.sandbox_id, namespace)
     try:
-        client.get_sandbox("by-sdk", namespace)
+        # A claim that is not there may be on its way: so long it is waited for.
+        client.get_sandbox("by-sdk", namespace, resolve_timeout=1)
     except SandboxNotFoundError:
         print("cluster")
     else:

@@ -11,7 +11,7 @@ use super::harness::{Host, said, sh, spec, within};
 /// Set in the process that is within a network of its own.
 const WITHIN: &str = "MOTE_TEST_NETWORK";
 /// Makes the prefixes of a test the machine's own, and goes on as the test.
-const ROUTES: &str = r#"ip link set lo up &&
+const ROUTES: &str = r#"PATH=$PATH:/usr/sbin; ip link set lo up &&
 ip route add local 10.99.0.0/16 dev lo && ip -6 route add local fd00:99::/48 dev lo &&
 exec "$0" "$@""#;
 

@@ -103,16 +103,19 @@ impl<'a> ListedFile<'a> {
 mod tests {
     use super::*;
 
+    /// What people read of a folder and a file of this name, as JSON has it.
+    fn text_of(file: &str) -> String {
+        let entries = r#"{"path":"/","entries":[
+            {"name":"src","size":4096,"type":"directory","modified_at":"2026-01-02T03:04:05Z","mode":"0755"},
+            {"name":"FILE","size":7,"type":"file","modified_at":"2026-01-02T03:04:05Z","mode":"0644"}]}"#;
+        let listing: Listing = serde_json::from_str(&entries.replace("FILE", file)).unwrap();
+        listing.text()
+    }
+
     #[test]
     fn names_cannot_rewrite_the_terminal() {
-        let listing: Listing = serde_json::from_str(
-            r#"{"path":"/","entries":[
-                {"name":"src","size":4096,"type":"directory","modified_at":"2026-01-02T03:04:05Z","mode":"0755"},
-                {"name":"a\u001b[2J","size":7,"type":"file","modified_at":"2026-01-02T03:04:05Z","mode":"0644"}]}"#,
-        )
-        .unwrap();
         assert_eq!(
-            listing.text(),
+            text_of(r"a\u001b[2J"),
             "MODE  SIZE      MODIFIED              NAME\n\
              0755  4.00 KiB  2026-01-02T03:04:05Z  src/\n\
              0644  7 B       2026-01-02T03:04:05Z  a[2J\n"
@@ -133,14 +136,8 @@ mod tests {
 
     #[test]
     fn folders_are_told_from_files() {
-        let listing: Listing = serde_json::from_str(
-            r#"{"path":"/","entries":[
-                {"name":"src","size":4096,"type":"directory","modified_at":"2026-01-02T03:04:05Z","mode":"0755"},
-                {"name":"a b","size":7,"type":"file","modified_at":"2026-01-02T03:04:05Z","mode":"0644"}]}"#,
-        )
-        .unwrap();
         assert_eq!(
-            listing.text(),
+            text_of("a b"),
             "MODE  SIZE      MODIFIED              NAME\n\
              0755  4.00 KiB  2026-01-02T03:04:05Z  src/\n\
              0644  7 B       2026-01-02T03:04:05Z  a b\n"

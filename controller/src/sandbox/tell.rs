@@ -13,13 +13,16 @@ use crate::crd::{Sandbox, SandboxStatus};
 /// The patch from one status to another, if it is worth a write.
 ///
 /// A pod that was only given a node is not: its readiness follows at once, and
-/// takes the node's name along.
+/// takes the node's name along. To one that is ready, or stands still, or is at
+/// its end, nothing follows.
 pub(super) fn patch(before: &SandboxStatus, after: &SandboxStatus) -> Option<Value> {
     let node_alone = SandboxStatus {
         node_name: after.node_name.clone(),
         ..before.clone()
     } == *after;
-    if before == after || (node_alone && !condition::is_true(&after.conditions, READY)) {
+    let is_true = |type_| condition::is_true(&after.conditions, type_);
+    let begins = ![READY, SUSPENDED, FINISHED].into_iter().any(is_true);
+    if before == after || (node_alone && begins) {
         return None;
     }
     let (before, after) = (fields(before), fields(after));

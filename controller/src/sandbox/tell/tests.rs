@@ -50,14 +50,21 @@ fn a_nodes_name_alone_waits_for_the_next_write() {
 }
 
 #[test]
-fn the_wrong_node_of_a_ready_sandbox_is_put_right() {
-    let ready = status(Status::True, "DependenciesReady", "y");
-    let patch = patch(
-        &on_node(Some("node-a"), &ready),
-        &on_node(Some("node-b"), &ready),
-    )
-    .unwrap();
-    assert_eq!(patch, json!({"status": {"nodeName": "node-b"}}));
+fn a_nodes_name_is_put_right_where_nothing_else_would_follow() {
+    for type_ in [READY, SUSPENDED, FINISHED] {
+        let mut stays = status(Status::False, "x", "y");
+        condition::set(
+            &mut stays.conditions,
+            type_,
+            Saying::new(Status::True, "z", ""),
+            1,
+            Timestamp::UNIX_EPOCH,
+        );
+        for before in [None, Some("node-a")] {
+            let patch = patch(&on_node(before, &stays), &on_node(Some("node-b"), &stays));
+            assert_eq!(patch, Some(json!({"status": {"nodeName": "node-b"}})));
+        }
+    }
 }
 
 #[test]

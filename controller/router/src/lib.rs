@@ -20,6 +20,7 @@ pub mod listen;
 pub mod memo;
 pub mod metrics;
 pub mod options;
+pub mod pace;
 pub mod pages;
 pub mod process;
 pub mod proxy;

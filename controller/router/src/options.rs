@@ -25,12 +25,16 @@ pub struct Options {
     /// The end of every name in the cluster's DNS.
     #[arg(long, env = "CLUSTER_DOMAIN", default_value = "cluster.local", value_parser = domain)]
     pub cluster_domain: String,
-    /// Time for one exchange; a number without a unit is seconds.
+    /// Time for which nothing of a request may move until it is answered; a
+    /// number without a unit is seconds.
     #[arg(long, env = "PROXY_TIMEOUT_SECONDS", default_value = "180s", value_parser = time)]
     pub proxy_timeout: Duration,
     /// Time until a sandbox begins to answer.
     #[arg(long, default_value = "30s", value_parser = time)]
     pub response_header_timeout: Duration,
+    /// Time for which nothing of a response may come once it has begun.
+    #[arg(long, default_value = "4h", value_parser = time)]
+    pub stream_idle_timeout: Duration,
     /// Time in which requests have to end after SIGTERM.
     #[arg(long, default_value = "30s", value_parser = time)]
     pub shutdown_timeout: Duration,
@@ -128,6 +132,7 @@ impl Options {
             cluster_domain: self.cluster_domain.clone(),
             proxy_timeout: self.proxy_timeout,
             response_header_timeout: self.response_header_timeout,
+            stream_idle_timeout: self.stream_idle_timeout,
             retries: Retries {
                 count: self.upstream_max_retries,
                 first: self.upstream_retry_initial_delay,
@@ -169,6 +174,7 @@ mod tests {
             settings.response_header_timeout,
             known.response_header_timeout
         );
+        assert_eq!(settings.stream_idle_timeout, known.stream_idle_timeout);
         assert_eq!(settings.most.all, known.most.all);
         assert_eq!(settings.most.one, known.most.one);
         assert_eq!(options.limits().connections, Limits::default().connections);

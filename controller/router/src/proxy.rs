@@ -34,20 +34,27 @@ use crate::target::{ID, Target};
 use crate::traffic::Begun;
 use crate::upstream::{Answered, Sender, Unanswered, Upstreams};
 use crate::wake::Wakes;
-use clock::{Clock, within};
+use clock::Clock;
 
 /// The body of what we answer: what we say, or what a sandbox does.
 pub type Answer = Either<Full<Bytes>, Relay>;
+
+/// For how long a response may stand still: as long as the kubelet keeps such a
+/// stream, which may be a log that nobody writes to for hours. What is dead is
+/// noticed by its connection, within a minute or two.
+const STREAM_IDLE: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// How requests are passed on.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The end of every name in the cluster's DNS.
     pub cluster_domain: String,
-    /// Time for one exchange, from its head to the end of its response.
+    /// Time for which nothing of a request may move until it is answered.
     pub proxy_timeout: Duration,
     /// Time until a sandbox begins to answer.
     pub response_header_timeout: Duration,
+    /// Time for which nothing of a response may come once it has begun.
+    pub stream_idle_timeout: Duration,
     /// Connections that are tried again, and how long apart.
     pub retries: Retries,
     /// Requests at once.
@@ -83,6 +90,7 @@ impl Default for Settings {
             cluster_domain: "cluster.local".to_owned(),
             proxy_timeout: Duration::from_secs(180),
             response_header_timeout: Duration::from_secs(30),
+            stream_idle_timeout: STREAM_IDLE,
             retries: Retries {
                 count: 3,
                 first: Duration::from_millis(200),
@@ -199,14 +207,19 @@ impl Proxy {
         let (mut head, body) = request.into_parts();
         headers::outbound(&mut head, kind, peer);
         let sent = CancellationToken::new();
-        let body = Relay::request(body, clock.until(), sent.clone());
+        let body = Relay::request(body, clock.bound().clone(), sent.clone());
         let request = Request::from_parts(head, body);
         let exchange = self.exchange(request, &sent, kind, &target, &clock, flight);
-        let Some(answered) = within(clock.until(), exchange).await else {
-            flight.failed("timeout");
-            return Err(clock.silent(&target.id));
+        let answered = tokio::select! {
+            // First: its bound breaks off the request too, which is no fault of
+            // the sandbox's.
+            biased;
+            refusal = clock.late(&target.id, &sent) => {
+                flight.failed("timeout");
+                return Err(refusal);
+            }
+            answered = exchange => answered?,
         };
-        let answered = answered?;
         if answered.switches() && !matches!(kind, Kind::Upgrade(_)) {
             // Nobody had asked for it.
             flight.failed("broken");
@@ -293,12 +306,13 @@ fn relay(answered: Answered, clock: &Clock, mut flight: Flight, begun: Begun) ->
     headers::inbound(&mut parts);
     flight.answered(parts.status);
     begun.handed();
+    clock.answered();
     let held = Held {
         flight,
         begun,
         lease,
     };
-    let body = Relay::response(body, clock.until(), held);
+    let body = Relay::response(body, clock.bound().clone(), held);
     Response::from_parts(parts, Either::Right(body))
 }
 

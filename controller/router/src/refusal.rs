@@ -69,6 +69,16 @@ pub enum Refusal {
         /// How long it had.
         time: Duration,
     },
+    /// The request did not come to its end, nor move on.
+    #[error(
+        "Nothing of the request to sandbox {id} moved for {time:?}: it was not sent on, or not taken."
+    )]
+    Stuck {
+        /// The sandbox's name.
+        id: String,
+        /// For how long.
+        time: Duration,
+    },
 }
 
 /// Codes of gRPC that are used here; see its `statuscodes.md`.
@@ -97,7 +107,9 @@ impl Refusal {
             Self::Suspended(_) => (StatusCode::SERVICE_UNAVAILABLE, grpc::FAILED_PRECONDITION),
             Self::NotWoken { .. } => (StatusCode::SERVICE_UNAVAILABLE, grpc::UNAVAILABLE),
             Self::Unreachable(_) | Self::Broken(_) => (StatusCode::BAD_GATEWAY, grpc::UNAVAILABLE),
-            Self::Silent { .. } => (StatusCode::GATEWAY_TIMEOUT, grpc::DEADLINE_EXCEEDED),
+            Self::Silent { .. } | Self::Stuck { .. } => {
+                (StatusCode::GATEWAY_TIMEOUT, grpc::DEADLINE_EXCEEDED)
+            }
         }
     }
 

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::metrics::Flight;
+use crate::pace::{Bound, Wait};
 use crate::traffic::Begun;
 use crate::upstream::Lease;
 
@@ -20,9 +20,8 @@ use crate::upstream::Lease;
 pub struct Relay {
     /// None where it is known to be empty.
     body: Option<Incoming>,
-    until: Option<Instant>,
-    /// Made when there is something to wait for, which often there is not.
-    sleep: Option<Pin<Box<Sleep>>>,
+    bound: Bound,
+    wait: Wait,
     held: Option<Held>,
     /// Who sends a request drops it when it has gone.
     _sent: Option<DropGuard>,
@@ -39,18 +38,18 @@ pub struct Held {
     pub lease: Option<Lease>,
 }
 
-/// The time of an exchange ran out, and the other side had not ended.
+/// The time of an exchange ran out, or nothing of it moved for too long, and
+/// the other side had not ended.
 #[derive(Debug, thiserror::Error)]
-#[error("the time for the whole exchange ran out")]
+#[error("the exchange took too long, or stood still for too long")]
 pub struct Late;
 
 impl Relay {
-    /// A request's body. It may take until then, if there is a then. `sent` is
-    /// told when it has gone.
-    pub fn request(body: Incoming, until: Option<Instant>, sent: CancellationToken) -> Self {
+    /// A request's body. `sent` is told when it has gone.
+    pub fn request(body: Incoming, bound: Bound, sent: CancellationToken) -> Self {
         Self {
             body: Some(body),
-            until,
+            bound,
             _sent: Some(sent.drop_guard()),
             ..Self::empty()
         }
@@ -60,31 +59,21 @@ impl Relay {
     pub fn empty() -> Self {
         Self {
             body: None,
-            until: None,
-            sleep: None,
+            bound: Bound::None,
+            wait: Wait::default(),
             held: None,
             _sent: None,
         }
     }
 
     /// A response's body.
-    pub fn response(body: Incoming, until: Option<Instant>, held: Held) -> Self {
+    pub fn response(body: Incoming, bound: Bound, held: Held) -> Self {
         Self {
             body: Some(body),
-            until,
+            bound,
             held: Some(held),
             ..Self::empty()
         }
-    }
-
-    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(until) = self.until else {
-            return false;
-        };
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(until)));
-        sleep.as_mut().poll(context).is_ready()
     }
 }
 
@@ -93,26 +82,31 @@ impl Body for Relay {
     type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(held) = &self.held {
+        let this = self.get_mut();
+        if let Some(held) = &this.held {
             held.begun.taken();
         }
-        let Some(body) = &mut self.body else {
+        let Some(body) = &mut this.body else {
             return Poll::Ready(None);
         };
         let polled = Pin::new(body).poll_frame(context);
-        // Who sends a byte a minute is never waited for, and is late all the same.
-        let late = match polled {
-            Poll::Pending => self.is_late(context),
-            Poll::Ready(_) => self.until.is_some_and(|until| Instant::now() >= until),
+        let late = match &polled {
+            Poll::Pending => this.wait.is_over(&this.bound, context),
+            Poll::Ready(Some(Ok(_))) => {
+                this.bound.moved();
+                // A time that was named is over for who sends a byte a minute too.
+                this.bound.is_over()
+            }
+            Poll::Ready(_) => false,
         };
         match polled {
             Poll::Ready(None) => Poll::Ready(None),
             _ if late => Poll::Ready(Some(Err(Late.into()))),
             Poll::Ready(Some(Ok(frame))) => {
-                if let Some(held) = &self.held {
+                if let Some(held) = &this.held {
                     held.begun.handed();
                 }
                 Poll::Ready(Some(Ok(frame)))

@@ -1,55 +1,74 @@
 //! How long an exchange may take.
 
-use std::future::Future;
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use crate::headers::Kind;
+use crate::pace::Bound;
 use crate::refusal::Refusal;
 
 /// The times of one exchange.
 #[derive(Debug)]
 pub(super) struct Clock {
-    began: Instant,
-    total: Option<Duration>,
+    bound: Bound,
+    /// For which it may stand still, or which it has in all.
+    time: Option<Duration>,
     head: Option<Duration>,
+    idle: Duration,
 }
 
 impl Clock {
     /// Starts when the head of a request is there.
     ///
-    /// A plain exchange has the router's time, or less if its client says so,
-    /// and its sandbox must begin to answer early, unless the client says that
-    /// it will wait. A call of gRPC has the time that its caller gives it: it
-    /// may stand for a program that runs for hours, and dead connections are
-    /// noticed by themselves. So may a connection that has become another's.
+    /// A plain exchange may not stand still for longer than the router's time
+    /// until it is answered, or less if its client says so, and its sandbox must
+    /// begin to answer early, unless the client says that it will wait. An answer
+    /// that has begun may last, as long as something of it moves now and then. A
+    /// call of gRPC has the time that its caller gives it: it may stand for a
+    /// program that runs for hours, and dead connections are noticed by
+    /// themselves. So may a connection that has become another's.
     pub(super) fn start(
         settings: &Settings,
         kind: &Kind,
         headers: &HeaderMap,
         patience: Option<Duration>,
     ) -> Self {
-        let head = patience.unwrap_or(settings.response_header_timeout);
-        let whole = settings.proxy_timeout;
-        let (total, head) = match kind {
-            Kind::Plain => (Some(patience.map_or(whole, |it| it.min(whole))), Some(head)),
-            Kind::Upgrade(_) => (None, Some(head.min(whole))),
-            Kind::Grpc => (grpc_timeout(headers), None),
+        let most = settings.proxy_timeout;
+        let head = patience
+            .unwrap_or(settings.response_header_timeout)
+            .min(most);
+        let (bound, time, head) = match kind {
+            Kind::Plain => {
+                let time = patience.map_or(most, |it| it.min(most));
+                (Bound::still(time), Some(time), Some(head))
+            }
+            Kind::Upgrade(_) => (Bound::None, None, Some(head)),
+            Kind::Grpc => {
+                let time = grpc_timeout(headers);
+                let until = time.and_then(|time| Instant::now().checked_add(time));
+                (until.map_or(Bound::None, Bound::Until), time, None)
+            }
         };
         Self {
-            began: Instant::now(),
-            total,
+            bound,
+            time,
             head,
+            idle: settings.stream_idle_timeout,
         }
     }
 
-    /// When all of it must have ended.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.began.checked_add(self.total?)
+    /// What ends it.
+    pub(super) fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// The answer has begun.
+    pub(super) fn answered(&self) {
+        self.bound.answered(self.idle);
     }
 
     /// Ends when a request that has gone, which `sent` tells, should have begun to
@@ -62,20 +81,22 @@ impl Clock {
         let _ = timeout(time, std::future::pending::<()>()).await;
     }
 
-    /// Nothing came in all the time that there was.
-    pub(super) fn silent(&self, id: &str) -> Refusal {
-        silent(id, self.total)
+    /// Ends when an exchange that was not answered comes to its bound; `sent`
+    /// tells whether all of the request has gone.
+    pub(super) async fn late(&self, id: &str, sent: &CancellationToken) -> Refusal {
+        self.bound.over().await;
+        let (id, time) = (id.to_owned(), self.time.unwrap_or_default());
+        match self.bound {
+            Bound::Still(_) if !sent.is_cancelled() => Refusal::Stuck { id, time },
+            _ => Refusal::Silent { id, time },
+        }
     }
 
     /// Nothing came in the time for a head.
     pub(super) fn silent_head(&self, id: &str) -> Refusal {
-        silent(id, self.head)
+        let (id, time) = (id.to_owned(), self.head.unwrap_or_default());
+        Refusal::Silent { id, time }
     }
-}
-
-fn silent(id: &str, time: Option<Duration>) -> Refusal {
-    let (id, time) = (id.to_owned(), time.unwrap_or_default());
-    Refusal::Silent { id, time }
 }
 
 /// The time that a caller of gRPC gives: up to eight digits and a unit.
@@ -97,14 +118,6 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// What comes of the work, if it comes in time.
-pub(super) async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
-    match until {
-        Some(until) => timeout_at(until, work).await.ok(),
-        None => Some(work.await),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -117,15 +130,15 @@ mod tests {
         let patience = patience.map(Duration::from_secs);
         let clock = Clock::start(&Settings::default(), kind, &headers, patience);
         let seconds = |it: Option<Duration>| it.map(|it| it.as_secs());
-        (seconds(clock.total), seconds(clock.head))
+        (seconds(clock.time), seconds(clock.head))
     }
 
     #[tokio::test]
-    async fn an_exchange_has_the_routers_time_or_its_clients() {
+    async fn an_exchange_has_the_routers_time_to_be_answered_or_its_clients() {
         assert_eq!(times(&Kind::Plain, None), (Some(180), Some(30)));
         assert_eq!(times(&Kind::Plain, Some(10)), (Some(10), Some(10)));
         assert_eq!(times(&Kind::Plain, Some(100)), (Some(100), Some(100)));
-        assert_eq!(times(&Kind::Plain, Some(1_000)), (Some(180), Some(1_000)));
+        assert_eq!(times(&Kind::Plain, Some(1_000)), (Some(180), Some(180)));
     }
 
     #[tokio::test]

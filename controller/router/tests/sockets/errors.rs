@@ -113,7 +113,7 @@ async fn the_time_for_an_answer_begins_when_the_request_has_gone() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_ends_is_cut_and_is_seen_to_be_cut() {
+async fn an_answer_that_stands_still_is_cut_and_is_seen_to_be_cut() {
     let sandbox = Sandbox::start(|_| async {
         let (frames, body) = crate::world::channel();
         frames
@@ -126,7 +126,7 @@ async fn an_answer_that_never_ends_is_cut_and_is_seen_to_be_cut() {
     })
     .await;
     let mut plan = Plan::default();
-    plan.settings.proxy_timeout = Duration::from_millis(100);
+    plan.settings.stream_idle_timeout = Duration::from_millis(100);
     let world = World::planned(plan, [sandbox.entry("s")]).await;
     let response = world.ask(to(&sandbox, "s").body(empty()).unwrap()).await;
     assert_eq!(response.status(), 200);
@@ -134,6 +134,49 @@ async fn an_answer_that_never_ends_is_cut_and_is_seen_to_be_cut() {
     let first = soon(body.frame()).await.unwrap().unwrap();
     assert_eq!(first.into_data().unwrap(), "begun");
     assert!(soon(body.frame()).await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_goes_on_is_not_cut_however_long_it_takes() {
+    let sandbox = Sandbox::start(|_| async {
+        let (frames, body) = crate::world::channel();
+        tokio::spawn(async move {
+            // Ten times as long as anything may stand still.
+            let mut ticks = tokio::time::interval(Duration::from_millis(50));
+            for _ in 0..20 {
+                ticks.tick().await;
+                let piece = hyper::body::Frame::data("x".into());
+                frames.send(piece).await.unwrap();
+            }
+        });
+        Response::new(body)
+    })
+    .await;
+    let mut plan = Plan::default();
+    plan.settings.proxy_timeout = Duration::from_millis(100);
+    plan.settings.stream_idle_timeout = Duration::from_millis(100);
+    let world = World::planned(plan, [sandbox.entry("s")]).await;
+    // What a client says of its patience is about the next thing that comes.
+    let request = to(&sandbox, "s").header("x-sandbox-timeout", "0.1");
+    let response = world.ask(request.body(empty()).unwrap()).await;
+    assert_eq!(text(response.into_body()).await, "x".repeat(20));
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_sent_on_is_given_up() {
+    let sandbox = Sandbox::echo().await;
+    let mut plan = Plan::default();
+    plan.settings.proxy_timeout = Duration::from_millis(100);
+    let world = World::planned(plan, [sandbox.entry("s")]).await;
+    let (frames, body) = crate::world::channel();
+    let piece = hyper::body::Frame::data("begun".into());
+    frames.send(piece).await.unwrap();
+    let request = to(&sandbox, "s").method("PUT").body(body).unwrap();
+    let (status, detail) = refusal(world.ask(request).await).await;
+    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+    let expected = "Nothing of the request to sandbox s moved for 100ms";
+    assert!(detail.starts_with(expected), "{detail}");
+    drop(frames);
 }
 
 #[tokio::test]

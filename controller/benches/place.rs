@@ -52,7 +52,7 @@ fn node(index: usize) -> NodeView {
         },
         cordoned: index.is_multiple_of(10),
         heard: index % 10 != 2,
-        refused: false,
+        refused: None,
         memory_bytes: 16 * GIB,
         reserved_bytes: if index % 10 == 3 { 16 * GIB } else { 0 },
         places: 1_000,

@@ -264,15 +264,11 @@ impl Fleet {
     /// A node's host is not there and does not start: why. Its sandboxes, and
     /// those that wait for a node, if that is new.
     pub(super) fn does_not_start(&self, name: &str, why: &str) -> Vec<Key> {
-        let mut state = self.state();
-        let member = state.members.entry(name.to_owned()).or_default();
-        if !member.refuse(why, None) {
-            return Vec::new();
+        let keys = self.state().refuse(name, why, None);
+        if keys.is_some() {
+            tracing::warn!(node = name, why, "a node has no host");
         }
-        tracing::warn!(node = name, why, "a node has no host");
-        let mut keys = member.keys();
-        keys.extend(state.waiting.iter().cloned());
-        keys
+        keys.unwrap_or_default()
     }
 
     /// A node has no pod for a host any more: what was wrong with it is over.
@@ -336,16 +332,10 @@ impl Fleet {
     }
 
     /// We do not listen to a node host, which is of this version as far as we
-    /// know: why.
-    /// Its sandboxes, if that is new.
+    /// know: why. Its sandboxes, and those that wait for a node, if that is new.
     pub(super) fn refuse(&self, name: &str, why: &str, kinship: Option<Kinship>) -> Vec<Key> {
-        let mut state = self.state();
-        let member = state.members.entry(name.to_owned()).or_default();
-        if member.refuse(why, kinship) {
-            member.keys()
-        } else {
-            Vec::new()
-        }
+        let keys = self.state().refuse(name, why, kinship);
+        keys.unwrap_or_default()
     }
 
     /// How it stands with each node host.
@@ -430,6 +420,18 @@ impl State {
         };
         let told = home.map(|home| home.node.as_str());
         said.filter(can_be).or(told)
+    }
+
+    /// Notes why the host of a node is not listened to; whom it concerns, if
+    /// that is new.
+    fn refuse(&mut self, name: &str, why: &str, kinship: Option<Kinship>) -> Option<Vec<Key>> {
+        let member = self.members.entry(name.to_owned()).or_default();
+        if !member.refuse(why, kinship) {
+            return None;
+        }
+        let mut keys = member.keys();
+        keys.extend(self.waiting.iter().cloned());
+        Some(keys)
     }
 
     /// Notes that a node has a session; whether it is at home there alone.

@@ -19,8 +19,8 @@ pub struct NodeView {
     pub cordoned: bool,
     /// Whether its node host is heard.
     pub heard: bool,
-    /// Whether its node host is one that we do not listen to.
-    pub refused: bool,
+    /// Why its node host does not start or is one that we do not listen to, if so.
+    pub refused: Option<String>,
     /// Memory it has to give, in bytes.
     pub memory_bytes: u64,
     /// Memory that is given, in bytes.
@@ -54,9 +54,7 @@ impl Unfit {
             Self::Cordoned => "node(s) were unschedulable",
             Self::Tainted => "node(s) had untolerated taint(s)",
             Self::Labels => "node(s) didn't match Pod's node affinity/selector",
-            Self::Refused => {
-                "node(s) had a node host that does not start or is refused, as the controller's log says"
-            }
+            Self::Refused => "node(s) had a node host that does not start or is refused",
             Self::Unheard => "node(s) had no node host that answers",
             Self::Full => "Too many sandboxes",
             Self::Memory => "Insufficient memory",
@@ -76,6 +74,7 @@ pub fn place<'a>(
     nodes: impl IntoIterator<Item = &'a NodeView>,
 ) -> Result<&'a NodeView, String> {
     let (mut best, mut unfit, mut count) = (None, BTreeMap::<Unfit, usize>::new(), 0);
+    let mut refused = None;
     for node in nodes {
         count += 1;
         match fits(wanted, node) {
@@ -88,7 +87,12 @@ pub fn place<'a>(
                     best = Some((score, node));
                 }
             }
-            Err(why) => *unfit.entry(why).or_default() += 1,
+            Err(why) => {
+                *unfit.entry(why).or_default() += 1;
+                if why == Unfit::Refused && refused.is_none() {
+                    refused = Some(node);
+                }
+            }
         }
     }
     best.map(|(_, node)| node).ok_or_else(|| {
@@ -101,7 +105,11 @@ pub fn place<'a>(
         } else {
             reasons.join(", ")
         };
-        format!("0/{count} nodes are available: {reasons}.")
+        // Of one of them: what to do is told, and the sentence stays short.
+        let refused = refused.and_then(|node| Some((&node.name, node.refused.as_ref()?)));
+        let refused = refused.map(|(node, why)| format!(" Node {node}: {why}."));
+        let refused = refused.unwrap_or_default();
+        format!("0/{count} nodes are available: {reasons}.{refused}")
     })
 }
 
@@ -124,7 +132,7 @@ fn fits(wanted: &Wanted, node: &NodeView) -> Result<(), Unfit> {
         Err(Unfit::Tainted)
     } else if !labels.iter().all(has) {
         Err(Unfit::Labels)
-    } else if node.refused {
+    } else if node.refused.is_some() {
         Err(Unfit::Refused)
     } else if !node.heard {
         Err(Unfit::Unheard)

@@ -25,7 +25,12 @@ impl Fleet {
     /// An older node has some of them, or they cannot be its own; as a sentence.
     pub(in crate::wasm) fn keep_apart(&self, name: &str, info: &NodeInfo) -> Result<(), String> {
         let mut state = self.state();
-        if state.members.get(name).is_some_and(|it| it.has(info)) {
+        let member = state.members.get(name);
+        let shares = |it: &Member| {
+            let told = it.gives();
+            told.is_some_and(|told| told.shared_addresses == info.shared_addresses)
+        };
+        if member.is_some_and(|it| it.has(info) && shares(it)) {
             return Ok(());
         }
         state.check(name, info)?;
@@ -54,7 +59,7 @@ impl State {
         let own = self.members.get(name).map_or(&nobody, Member::site);
         let others = self.members.iter().filter(|(other, _)| *other != name);
         let others = others.map(|(_, member)| member.site());
-        address::check(&info.prefixes, own, others).map_err(|error| error.to_string())
+        address::check(info, own, others).map_err(|error| error.to_string())
     }
 
     /// Nodes whose hosts have addresses that this one says it has, each with a

@@ -46,8 +46,6 @@ pub(super) struct Member {
     info: NodeInfo,
     /// How its version stands to ours, once it has told it.
     kinship: Option<Kinship>,
-    /// Why we do not listen to it, if so.
-    refused: Option<String>,
     /// Its sessions by UID, as they were last told.
     sessions: HashMap<String, Arc<Session>>,
     /// Memory of those that hold some, in bytes.
@@ -102,7 +100,7 @@ impl Member {
     /// As it is weighed; `None` where Kubernetes knows no such node or no host
     /// runs there, or should.
     pub(super) fn weighed(&self) -> Option<&NodeView> {
-        let should_run = self.host.is_some() || self.refused.is_some();
+        let should_run = self.host.is_some() || self.view.refused.is_some();
         (self.known && should_run).then_some(&self.view)
     }
 
@@ -117,7 +115,7 @@ impl Member {
             taints: &self.view.taints,
             tainted: since(self.tainted),
             silent: self.link.is_none().then_some(silence),
-            refused: self.refused.as_deref(),
+            refused: self.view.refused.as_deref(),
         }
     }
 
@@ -177,33 +175,31 @@ impl Member {
 
     /// Whether its host is listened to and has told of these prefixes.
     pub(super) fn has(&self, info: &NodeInfo) -> bool {
-        self.link.is_some() && self.refused.is_none() && self.info.prefixes == info.prefixes
+        self.link.is_some() && self.view.refused.is_none() && self.info.prefixes == info.prefixes
     }
 
     /// What its host said of itself, if that is still there and was listened
     /// to: its sessions have the addresses.
     pub(super) fn gives(&self) -> Option<&NodeInfo> {
-        (self.host.is_some() && self.refused.is_none()).then_some(&self.info)
+        (self.host.is_some() && self.view.refused.is_none()).then_some(&self.info)
     }
 
     /// We do not listen to the host: why. Whether that is new.
     pub(super) fn refuse(&mut self, why: &str, kinship: Option<Kinship>) -> bool {
         self.kinship = kinship;
-        let before = self.refused.replace(why.to_owned());
-        self.view.refused = true;
+        let before = self.view.refused.replace(why.to_owned());
         before.as_deref() != Some(why)
     }
 
     /// What was wrong with the host is over; whether something was.
     pub(super) fn pardon(&mut self) -> bool {
-        self.view.refused = false;
-        self.refused.take().is_some()
+        self.view.refused.take().is_some()
     }
 
     /// How it stands with the host.
     pub(super) fn labels(&self) -> Labels {
         Labels {
-            state: match (&self.link, &self.refused) {
+            state: match (&self.link, &self.view.refused) {
                 (_, Some(_)) => "refused",
                 (Some(_), None) => "heard",
                 (None, None) => "silent",

@@ -359,10 +359,14 @@ fn a_node_host_of_another_version_is_counted_and_takes_nothing() {
     );
     assert_eq!(labels(&fleet), [("refused", "other")]);
     let told = fleet.place(&Wanted::default(), &key("v"), "v").err();
-    assert!(
-        told.unwrap()
-            .contains("1 node(s) had a node host that does not start or is refused")
+    assert_eq!(
+        told.unwrap(),
+        "0/1 nodes are available: 1 node(s) had a node host that does not start or is refused. \
+         Node a: it is of version 9."
     );
+    let again = fleet.refuse("a", "it has expired", None);
+    assert_eq!(again, [key("u"), key("v")], "who waits for it is told too");
+    fleet.refuse("a", "it is of version 9", Some(Kinship::Other));
     let Fate::Waits(why, _) = fleet.fate("a", true, &[], GRACE) else {
         panic!("its sandboxes wait");
     };

@@ -242,6 +242,7 @@ fn entry(name: &str, uid: &str, address: SocketAddr) -> Entry {
         settled: true,
         suspended: false,
         wakes: false,
+        session: false,
         ended: false,
     }
 }

@@ -177,6 +177,7 @@ pub(crate) mod tests {
             settled: true,
             suspended: false,
             wakes: false,
+            session: false,
             ended: false,
         }
     }

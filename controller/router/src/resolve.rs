@@ -13,6 +13,9 @@ use crate::target::Target;
 pub enum Host {
     /// By its address.
     Address(IpAddr),
+    /// A session, at an address that it may share with others: it is told apart
+    /// by its name, `NAME.NAMESPACE`, and has connections of its own.
+    Session(IpAddr, Box<str>),
     /// By its name in the cluster's DNS.
     Name(Box<str>),
 }
@@ -30,7 +33,7 @@ impl fmt::Display for Place {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Address(address) => SocketAddr::new(*address, self.port).fmt(to),
-            Host::Name(name) => write!(to, "{name}:{}", self.port),
+            Host::Session(_, name) | Host::Name(name) => write!(to, "{name}:{}", self.port),
         }
     }
 }
@@ -60,9 +63,11 @@ pub fn resolve(
         return to(Host::Name(name.into()), target);
     };
     // What a client says is believed where a sandbox says it too. Else whoever
-    // reaches the router would reach every pod through it.
+    // reaches the router would reach every pod through it. An address that
+    // sessions may share names none of them.
     if let Some(address) = target.address
-        && directory.ready_at(&target.namespace, address).is_some()
+        && let Some(there) = directory.ready_at(&target.namespace, address)
+        && !there.session
     {
         return to(Host::Address(address), target);
     }
@@ -102,7 +107,15 @@ fn host(entry: &Entry, attempt: usize) -> Option<Host> {
         .cycle()
         .nth(attempt % addresses.len().max(1));
     let service = || entry.service.clone().map(Host::Name);
-    address.copied().map(Host::Address).or_else(service)
+    let at = |address: IpAddr| {
+        if entry.session {
+            let name = format!("{}.{}", entry.name, entry.namespace);
+            Host::Session(address, name.into())
+        } else {
+            Host::Address(address)
+        }
+    };
+    address.copied().map(at).or_else(service)
 }
 
 fn to(host: Host, target: &Target) -> Route {
@@ -226,6 +239,30 @@ mod tests {
         let mut over = entry("n", "s", "u", "10.0.0.1");
         (over.ready, over.ended, over.wakes) = (false, true, true);
         assert_eq!(route(&directory([over]), &target("s")), "10.0.0.1:8888");
+    }
+
+    /// A session at this address.
+    fn session(name: &str, address: &str) -> Entry {
+        let mut entry = entry("n", name, name, address);
+        entry.session = true;
+        entry
+    }
+
+    #[test]
+    fn sessions_at_one_address_are_told_apart_by_their_names() {
+        let directory = directory([session("s", "10.0.0.1"), session("t", "10.0.0.1")]);
+        for (id, told) in [("s", "s.n:8888"), ("t", "t.n:8888")] {
+            let mut target = target(id);
+            assert_eq!(route(&directory, &target), told);
+            target.address = Some("10.0.0.1".parse().unwrap());
+            assert_eq!(route(&directory, &target), told, "its address is both's");
+            let Route::To(place) = resolve(Some(&directory), &target, "x", 0) else {
+                panic!("it is ready");
+            };
+            let address = "10.0.0.1".parse().unwrap();
+            let told = told.trim_end_matches(":8888");
+            assert_eq!(place.host, Host::Session(address, told.into()));
+        }
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub struct Entry {
     pub suspended: bool,
     /// Whether traffic may set it running.
     pub wakes: bool,
+    /// Whether it is a session, and no pod.
+    pub session: bool,
     /// Whether it is a session whose command has ended: it takes no calls, but
     /// tells its log, and its addresses are nobody else's. Those of a pod may
     /// be.
@@ -140,6 +142,7 @@ impl Entry {
         let ready = find("Ready");
         let finished = find("Finished").is_some_and(|it| it.status == "True");
         let tier = sandbox.annotations().get(TIER);
+        let session = tier.is_some_and(|tier| tier == "wasm");
         let generation = meta.generation.unwrap_or_default();
         let settled =
             ready.is_some_and(|it| it.observed_generation.unwrap_or(generation) >= generation);
@@ -155,7 +158,8 @@ impl Entry {
             settled,
             suspended: sandbox.is_suspended(),
             wakes: wakes.is_some_and(|value| value == "true"),
-            ended: finished && tier.is_some_and(|tier| tier == "wasm"),
+            session,
+            ended: finished && session,
         })
     }
 }
@@ -237,6 +241,7 @@ mod tests {
             settled: true,
             suspended: false,
             wakes: true,
+            session: false,
             ended: false,
         };
         assert_eq!(entry(object()), expected);
@@ -261,7 +266,10 @@ mod tests {
                 { "type": "Ready", "status": "False", "observedGeneration": 3 },
             ]);
             let over = entry(over);
-            assert_eq!((over.ready, over.ended), (false, ended));
+            assert_eq!(
+                (over.ready, over.session, over.ended),
+                (false, ended, ended)
+            );
         }
     }
 

@@ -77,7 +77,9 @@ async fn try_dial(place: &Place, loopback: bool) -> Result<TcpStream, DialError>
 /// not dialled.
 async fn addresses(place: &Place, loopback: bool) -> io::Result<Vec<SocketAddr>> {
     let name = match &place.host {
-        Host::Address(address) => return Ok(vec![SocketAddr::new(*address, place.port)]),
+        Host::Address(address) | Host::Session(address, _) => {
+            return Ok(vec![SocketAddr::new(*address, place.port)]);
+        }
         Host::Name(name) => name,
     };
     // With its last point, a name is whole: no search list is tried first.

@@ -135,3 +135,20 @@ async fn the_time_that_a_caller_gives_is_kept() {
     let response = soon(client.send_request(call)).await.unwrap();
     assert_eq!(response.headers()["grpc-status"], "4");
 }
+
+#[tokio::test]
+async fn a_session_is_called_by_its_name() {
+    let sandbox = Sandbox::start(|request| async move {
+        let named = request.uri().authority().unwrap().to_string();
+        Response::new(full(named))
+    })
+    .await;
+    let mut entry = sandbox.entry("s");
+    entry.session = true;
+    let world = World::of([entry]).await;
+    let mut client = world.http2().await;
+    let sent = client.send_request(call(&sandbox, full("message")));
+    let answer = soon(sent).await.unwrap().into_body();
+    let named = soon(answer.collect()).await.unwrap().to_bytes();
+    assert_eq!(named, format!("s.n:{}", sandbox.address.port()));
+}

@@ -166,3 +166,29 @@ async fn a_load_balancer_is_answered_without_a_sandbox() {
     assert_eq!(response.status(), 200);
     assert_eq!(text(response.into_body()).await, r#"{"status":"ok"}"#);
 }
+
+#[tokio::test]
+async fn sessions_at_one_address_are_called_by_their_names() {
+    let host = Sandbox::start(|request| async move {
+        let named = request.headers()["host"].to_str().unwrap().to_owned();
+        Response::new(full(named))
+    })
+    .await;
+    let session = |name| {
+        let mut entry = host.entry(name);
+        entry.session = true;
+        entry
+    };
+    let world = World::of([session("a"), session("b")]).await;
+    let mut client = world.http1().await;
+    let port = host.address.port();
+    for name in ["a", "b", "a"] {
+        let request = to(&host, name).body(empty()).unwrap();
+        let response = soon(client.send_request(request)).await.unwrap();
+        let named = text(response.into_body()).await;
+        assert_eq!(named, format!("{name}.n:{port}"));
+        client.ready().await.unwrap();
+    }
+    // Neither waits for the other's requests.
+    assert_eq!(host.connections(), 2);
+}

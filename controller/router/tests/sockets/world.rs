@@ -165,6 +165,7 @@ pub(crate) fn entry(name: &str, address: SocketAddr) -> Entry {
         settled: true,
         suspended: false,
         wakes: false,
+        session: false,
         ended: false,
     }
 }

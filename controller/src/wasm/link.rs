@@ -14,7 +14,8 @@ use mote_rpc::v1::{
     DeleteRequest, EnsureRequest, NodeInfo, PoliceRequest, Refusal, Session, SessionSpec,
     WatchRequest,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -40,8 +41,13 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 /// The first and the longest wait before a host is called again.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
-/// Requests that wait for the next batch; more wait outside.
-const QUEUE: usize = 1024;
+/// Sessions of one node that are asked for at once: half of the workers there
+/// are unless flags say otherwise. A host that hangs keeps no more of them from
+/// the sandboxes of other nodes.
+const ASKS: usize = 50;
+/// How long one more waits for its turn. A host answers in milliseconds; who
+/// waits for longer is tried again later, and keeps nobody waiting.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Where a node host is called, and with what.
 pub(super) struct Way {
@@ -59,6 +65,7 @@ pub(super) struct Way {
 #[derive(Clone, Debug)]
 pub struct Link {
     asks: mpsc::Sender<Ask>,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -77,11 +84,8 @@ pub enum LinkError {
     /// It declines.
     #[error("{}", .0.message)]
     Refused(Refusal),
-    /// It is not asked yet: what others bring there is still on its way.
-    #[error(
-        "its node host is slow to take the ConfigMaps and Secrets of other sandboxes; this one's \
-         turn comes"
-    )]
+    /// It is not asked yet: it has not done what others ask.
+    #[error("its node host is slow to do what other sandboxes ask; this one's turn comes")]
     Busy,
     /// It did not answer.
     #[error("its node host does not answer: {0}")]
@@ -92,15 +96,20 @@ impl Link {
     /// A way that leads nowhere.
     #[cfg(test)]
     pub(super) fn idle() -> Self {
-        Self {
-            asks: mpsc::channel(1).0,
-        }
+        Self::new().0
+    }
+
+    /// A way, and its other end.
+    fn new() -> (Self, mpsc::Receiver<Ask>) {
+        let (asks, asked) = mpsc::channel(ASKS);
+        let turns = Arc::new(Semaphore::new(ASKS));
+        (Self { asks, turns }, asked)
     }
 
     /// Makes a session what it is to be.
     ///
     /// # Errors
-    /// The node host declines or does not answer.
+    /// The node host declines, does not answer, or is behind.
     pub async fn ensure(&self, spec: SessionSpec) -> Result<Session, LinkError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Ask::Ensure(Box::new(spec), answer), answered)
@@ -110,7 +119,7 @@ impl Link {
     /// Takes a session away.
     ///
     /// # Errors
-    /// The node host declines or does not answer.
+    /// The node host declines, does not answer, or is behind.
     pub async fn delete(&self, uid: &str) -> Result<(), LinkError> {
         let (answer, answered) = oneshot::channel();
         self.ask(Ask::Delete(uid.to_owned(), answer), answered)
@@ -122,6 +131,8 @@ impl Link {
         ask: Ask,
         answered: oneshot::Receiver<Result<T, LinkError>>,
     ) -> Result<T, LinkError> {
+        let turn = timeout(TURN, self.turns.acquire()).await;
+        let _turn = turn.map_err(|_| LinkError::Busy)?;
         let closed = || LinkError::Unheard("the connection ended".to_owned());
         self.asks.send(ask).await.map_err(|_| closed())?;
         answered.await.unwrap_or_else(|_| Err(closed()))
@@ -151,7 +162,7 @@ pub(super) async fn follow(
         }
         tell(keys);
         tracing::warn!(node, address, error = %ended, "a node host is not heard");
-        if tokio::time::timeout(wait, stop.cancelled()).await.is_ok() {
+        if timeout(wait, stop.cancelled()).await.is_ok() {
             break;
         }
         wait = (wait * 2).min(LAST_RETRY);
@@ -177,8 +188,7 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
         // With TLS 1.3 we hear here that we were refused.
         Err(status) => return unmet(fleet, node, tell, &status),
     };
-    let (asks, asked) = mpsc::channel(QUEUE);
-    let link = Link { asks };
+    let (link, asked) = Link::new();
     let hearing = async {
         loop {
             let event = match events.message().await {
@@ -415,3 +425,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,62 +1,19 @@
-//! Where a sandbox's session is, whether it stays there, and its way elsewhere.
+//! Where a sandbox's session is, as far as can be told.
 
 use std::time::Duration;
 
-use mote_rpc::v1::refusal::Reason;
-use mote_rpc::v1::{Phase, Session, SessionSpec};
+use mote_rpc::v1::{Phase, Session};
 
-use super::equip::room;
-use super::{FINALIZER, Tier, backing, is_settled, observed, policy, spec, unschedulable, waiting};
+use super::{FINALIZER, backing, observed};
 use crate::condition::{self, FINISHED};
-use crate::sandbox::ACTION;
 use crate::sandbox::apply::Hands;
 use crate::sandbox::backing::{Backing, Observed};
-use crate::sandbox::refusal::Trouble;
 use crate::sandbox::report::{SUSPENDED, reason};
 use crate::sandbox::validate::Subject;
-use crate::wasm::{Fate, Found, Key, LinkError, Reserved, Wanted, Wasm};
-
-/// Events: a session without files is made anew on another node.
-const MOVED: &str = "SessionMoved";
-/// Events: a session is made anew without the files it had.
-const FILES_LOST: &str = "SessionFilesLost";
-/// Events: a session should leave its node and does not.
-const STAYS: &str = "SessionStays";
-
-/// Events: what a session ran has failed, or its time is over.
-const FAILED: &str = "SessionFailed";
-
-/// What a session was found to be, and what was done for it.
-pub(super) struct Settled {
-    pub(super) observed: Observed,
-    pub(super) trouble: Option<Trouble>,
-    /// When to look again, though nothing may have changed.
-    pub(super) again: Option<Duration>,
-}
-
-impl Settled {
-    fn as_is(observed: Observed) -> Self {
-        Self {
-            observed,
-            trouble: None,
-            again: None,
-        }
-    }
-
-    fn with(observed: Observed, trouble: impl Into<Trouble>) -> Self {
-        Self {
-            trouble: Some(trouble.into()),
-            ..Self::as_is(observed)
-        }
-    }
-
-    fn again(self, again: Option<Duration>) -> Self {
-        Self { again, ..self }
-    }
-}
+use crate::wasm::{Fate, Found, Wasm};
 
 /// Where a session is, as far as can be told.
-enum Whereabouts {
+pub(super) enum Whereabouts {
     /// There, and it stays. To be asked again after this time, if any.
     Here(Found, Option<Duration>),
     /// On a node that is not heard: nobody else may start it. Why, and when to
@@ -69,7 +26,7 @@ enum Whereabouts {
 }
 
 /// The node on which the status says that it is.
-fn said<'a>(subject: &Subject<'a>) -> Option<&'a str> {
+pub(super) fn said<'a>(subject: &Subject<'a>) -> Option<&'a str> {
     let Subject { sandbox, .. } = subject;
     let mut finalizers = sandbox.metadata.finalizers.iter().flatten();
     // A pod has been on a node too.
@@ -84,7 +41,7 @@ fn said<'a>(subject: &Subject<'a>) -> Option<&'a str> {
 }
 
 /// Of what is not known, files are taken for granted.
-fn may_have_files(found: &Found) -> bool {
+pub(super) fn may_have_files(found: &Found) -> bool {
     found
         .session
         .as_ref()
@@ -93,7 +50,7 @@ fn may_have_files(found: &Found) -> bool {
 
 /// How what ran has ended, as far as is known: it is not to run again because
 /// its node goes.
-fn ended(subject: &Subject<'_>, session: Option<&Session>) -> Option<Phase> {
+pub(super) fn ended(subject: &Subject<'_>, session: Option<&Session>) -> Option<Phase> {
     if subject.is_suspended() {
         return None;
     }
@@ -110,7 +67,7 @@ fn ended(subject: &Subject<'_>, session: Option<&Session>) -> Option<Phase> {
 }
 
 /// A session on a node that is not heard, as it was last seen.
-fn unheard(subject: &Subject<'_>, found: &Found, why: String) -> Observed {
+pub(super) fn unheard(subject: &Subject<'_>, found: &Found, why: String) -> Observed {
     let status = subject.sandbox.status.as_ref();
     let resting = match &found.session {
         Some(session) => session.phase() == Phase::Suspended,
@@ -134,7 +91,7 @@ fn unheard(subject: &Subject<'_>, found: &Found, why: String) -> Observed {
 }
 
 impl Hands<'_> {
-    fn whereabouts(&self, wasm: &Wasm) -> Whereabouts {
+    pub(super) fn whereabouts(&self, wasm: &Wasm) -> Whereabouts {
         let Self { context, subject } = self;
         let said = said(subject);
         let Some(found) = wasm.fleet.find(subject.uid, said) else {
@@ -154,270 +111,8 @@ impl Hands<'_> {
         }
     }
 
-    /// Makes the session what it is to be.
-    pub(super) async fn settle_session(
-        &self,
-        wasm: &Wasm,
-        tier: &Tier,
-        wanted: &Wanted,
-    ) -> Settled {
-        let subject = self.subject;
-        let spec = spec(subject, wanted, policy(subject.sandbox, &wasm.police));
-        match self.whereabouts(wasm) {
-            Whereabouts::Here(found, again) => {
-                let settled = found.session.as_ref().filter(|it| is_settled(it, &spec));
-                let settled = match settled {
-                    Some(session) => {
-                        self.tell_failure(session);
-                        let now = observed(&found.node, session);
-                        match self.mark(tier).await {
-                            Ok(()) => Settled::as_is(now),
-                            Err(error) => Settled::with(now, error),
-                        }
-                    }
-                    None => match self.make(wasm, tier, &found.node, (spec, wanted)).await {
-                        Ok(session) => Settled::as_is(observed(&found.node, &session)),
-                        Err(settled) => settled,
-                    },
-                };
-                settled.again(again)
-            }
-            Whereabouts::Unheard(found, why, again) => {
-                Settled::as_is(unheard(subject, &found, why)).again(again)
-            }
-            Whereabouts::Leaving(found, why) => {
-                match self.vacate(wasm, &spec, wanted, &found, &why).await {
-                    Ok(place) => {
-                        let lost = may_have_files(&found);
-                        self.begin(wasm, tier, (spec, wanted), &place, Some((&why, lost)))
-                            .await
-                    }
-                    Err(settled) => settled,
-                }
-            }
-            Whereabouts::Nowhere(before) => {
-                let why = before.map(|node| format!("node {node} is gone, or has lost it"));
-                if let Some(phase) = ended(subject, None).filter(|_| why.is_some()) {
-                    return Settled::as_is(at_its_end(phase));
-                }
-                // A sandbox that is to stand still needs no node for it.
-                if subject.is_suspended() {
-                    if let Some(why) = why {
-                        self.tell_lost(&why);
-                    }
-                    return Settled::as_is(Observed::Absent);
-                }
-                match wasm.fleet.place(wanted, &self.key(), subject.uid) {
-                    Ok(place) => {
-                        let before = why.as_deref().map(|why| (why, true));
-                        self.begin(wasm, tier, (spec, wanted), &place, before).await
-                    }
-                    Err(full) => Settled::as_is(unschedulable(full)),
-                }
-            }
-        }
-    }
-
-    fn key(&self) -> Key {
-        let subject = self.subject;
-        (subject.namespace.to_owned(), subject.name.to_owned())
-    }
-
-    /// Finds a place elsewhere for a session and ends it where it is, if that
-    /// node is heard; where it is not, what is left there is swept away when it
-    /// is heard again.
-    ///
-    /// # Errors
-    /// It does not go elsewhere now: how it is.
-    async fn vacate<'a>(
-        &self,
-        wasm: &'a Wasm,
-        spec: &SessionSpec,
-        wanted: &Wanted,
-        found: &Found,
-        why: &str,
-    ) -> Result<Reserved<'a>, Settled> {
-        let subject = self.subject;
-        let here = || match &found.session {
-            Some(session) => observed(&found.node, session),
-            None => Observed::Unknown,
-        };
-        if let Some(phase) = ended(subject, found.session.as_deref()) {
-            let at_its_end = || at_its_end(phase);
-            return Err(Settled::as_is(
-                found.session.as_ref().map_or_else(at_its_end, |session| {
-                    Observed::Here(backing(&found.node, session, false))
-                }),
-            ));
-        }
-        if subject.is_suspended() {
-            if found.heard {
-                self.empty(wasm, (spec, wanted), found).await?;
-            }
-            // Only while the status has the node's name: once.
-            if may_have_files(found) && said(subject).is_some() {
-                self.tell_lost(why);
-            }
-            return Err(Settled::as_is(Observed::Absent));
-        }
-        let place = match wasm.fleet.place(wanted, &self.key(), subject.uid) {
-            Ok(place) => place,
-            // It is better where it is than nowhere.
-            Err(full) if found.heard => {
-                self.tell_once(
-                    wasm,
-                    &found.node,
-                    format!("{why}, and no other takes this sandbox: {full}"),
-                );
-                return Err(Settled::as_is(here()));
-            }
-            Err(full) => return Err(Settled::as_is(unschedulable(full))),
-        };
-        if found.heard {
-            self.empty(wasm, (spec, wanted), found).await?;
-        }
-        Ok(place)
-    }
-
-    /// Takes a session away from a node that is heard, unless it has got files
-    /// there that would be missed.
-    ///
-    /// # Errors
-    /// It is there still: how it is.
-    async fn empty(
-        &self,
-        wasm: &Wasm,
-        (spec, wanted): (&SessionSpec, &Wanted),
-        found: &Found,
-    ) -> Result<(), Settled> {
-        let node = &found.node;
-        let failed = |error| {
-            Settled::with(
-                self.as_it_was(wasm, &error),
-                Trouble::Node(node.clone(), error),
-            )
-        };
-        let link = wasm.fleet.link(node).ok_or_else(not_connected);
-        let link = link.map_err(failed)?;
-        if !may_have_files(found) {
-            // While it stands still, nobody writes.
-            let resting = SessionSpec {
-                suspended: true,
-                ..spec.clone()
-            };
-            let rests = link.ensure(resting).await.map_err(failed)?;
-            if rests.has_files {
-                let busy = |error| {
-                    Settled::with(observed(node, &rests), Trouble::Node(node.clone(), error))
-                };
-                let _room = room(wanted, node).await.map_err(busy)?;
-                let spec = self.equip(spec.clone(), wanted).await;
-                let spec =
-                    spec.map_err(|trouble| Settled::with(observed(node, &rests), trouble))?;
-                let session = link.ensure(spec).await.map_err(failed)?;
-                return Err(Settled::as_is(observed(node, &session)).again(Some(Duration::ZERO)));
-            }
-        }
-        link.delete(self.subject.uid).await.map_err(failed)
-    }
-
-    /// Tells people why a session has failed, before the status says that it
-    /// has: in the words of pods, it does not say why.
-    fn tell_failure(&self, session: &Session) {
-        let Self { context, subject } = self;
-        let status = subject.sandbox.status.as_ref();
-        let known = status.is_some_and(|it| condition::is_true(&it.conditions, FINISHED));
-        if session.phase() == Phase::Failed && !known {
-            let events = &context.events;
-            events.warning(subject.sandbox, FAILED, ACTION, session.message.clone());
-        }
-    }
-
-    /// Begins the session on a node; people are told why, where it was on
-    /// another before, and whether it had files there.
-    async fn begin(
-        &self,
-        wasm: &Wasm,
-        tier: &Tier,
-        asked: (SessionSpec, &Wanted),
-        place: &Reserved<'_>,
-        before: Option<(&str, bool)>,
-    ) -> Settled {
-        let node = place.node();
-        let session = match self.make(wasm, tier, node, asked).await {
-            Ok(session) => session,
-            Err(settled) => return settled,
-        };
-        let (events, sandbox) = (&self.context.events, self.subject.sandbox);
-        match before {
-            Some((why, true)) => {
-                let note =
-                    format!("{why}; the session is made anew on node {node}, without its files");
-                events.warning(sandbox, FILES_LOST, ACTION, note);
-            }
-            Some((why, false)) => {
-                let note =
-                    format!("{why}; the session, which had no files, is made anew on node {node}");
-                events.normal(sandbox, MOVED, ACTION, note);
-            }
-            None => {}
-        }
-        Settled::as_is(observed(node, &session))
-    }
-
-    /// Makes the session what it is to be, on this node.
-    ///
-    /// # Errors
-    /// It is not so: how it is.
-    async fn make(
-        &self,
-        wasm: &Wasm,
-        tier: &Tier,
-        node: &str,
-        (spec, wanted): (SessionSpec, &Wanted),
-    ) -> Result<Session, Settled> {
-        let before = || self.there(wasm).unwrap_or(Observed::Absent);
-        let busy = |error| Settled::with(before(), Trouble::Node(node.to_owned(), error));
-        let _room = room(wanted, node).await.map_err(busy)?;
-        let equipped = self.equip(spec, wanted).await;
-        let spec = equipped.map_err(|trouble| Settled::with(before(), trouble))?;
-        let link = wasm.fleet.link(node).ok_or_else(not_connected);
-        let ensuring = async { link?.ensure(spec).await };
-        // Both at once: a session whose sandbox went meanwhile is swept away.
-        let (marked, ensured) = tokio::join!(self.mark(tier), ensuring);
-        marked.map_err(|error| Settled::with(Observed::Unknown, error))?;
-        ensured.map_err(|error| match error {
-            // Others were quicker, or the node counts otherwise than we do.
-            LinkError::Refused(refusal) if refusal.reason() == Reason::NoRoom => {
-                wasm.fleet.waits(self.key());
-                let message = format!("node {node}: {}", refusal.message);
-                Settled::as_is(unschedulable(message))
-            }
-            // The node says when it has it: then it is asked again.
-            LinkError::Refused(refusal) if refusal.reason() == Reason::ImagePending => {
-                wasm.fleet.waits(self.key());
-                Settled::as_is(waiting(node))
-            }
-            error => Settled::with(
-                self.as_it_was(wasm, &error),
-                Trouble::Node(node.to_owned(), error),
-            ),
-        })
-    }
-
-    /// What is there when a node declines a change: what was there before.
-    fn as_it_was(&self, wasm: &Wasm, error: &LinkError) -> Observed {
-        let declined =
-            matches!(error, LinkError::Refused(refusal) if refusal.reason() != Reason::Failed);
-        self.there(wasm).unwrap_or(if declined {
-            Observed::Absent
-        } else {
-            Observed::Unknown
-        })
-    }
-
     /// Its session, as it was last told.
-    fn there(&self, wasm: &Wasm) -> Option<Observed> {
+    pub(super) fn there(&self, wasm: &Wasm) -> Option<Observed> {
         let found = wasm.fleet.find(self.subject.uid, said(self.subject))?;
         Some(observed(&found.node, found.session.as_deref()?))
     }
@@ -427,46 +122,10 @@ impl Hands<'_> {
         let found = wasm.fleet.find(self.subject.uid, said(self.subject));
         found.is_some_and(|found| found.session.is_some())
     }
-
-    /// Ends the session, files and all; whether it is gone for certain. Of a
-    /// node that is given up, nothing certain is to be had: what is left there
-    /// is swept away when it is heard again.
-    pub(in crate::sandbox) async fn end_session(&self, wasm: &Wasm) -> Result<bool, Trouble> {
-        let node = match self.whereabouts(wasm) {
-            Whereabouts::Nowhere(_) => return Ok(true),
-            Whereabouts::Unheard(..) => return Ok(false),
-            Whereabouts::Leaving(found, _) if !found.heard => return Ok(true),
-            Whereabouts::Leaving(found, _) | Whereabouts::Here(found, _) => found.node,
-        };
-        let Some(link) = wasm.fleet.link(&node) else {
-            return Ok(false);
-        };
-        match link.delete(self.subject.uid).await {
-            Ok(()) => Ok(true),
-            Err(error) => Err(Trouble::Node(node, error)),
-        }
-    }
-
-    /// Tells, once for each state of the node, of a session that should leave
-    /// it and does not.
-    fn tell_once(&self, wasm: &Wasm, node: &str, why: String) {
-        let Self { context, subject } = self;
-        if wasm.fleet.warn(node, subject.uid) {
-            context.events.warning(subject.sandbox, STAYS, ACTION, why);
-        }
-    }
-
-    fn tell_lost(&self, why: &str) {
-        let note = format!("{why}; the session will be made anew without its files");
-        let Self { context, subject } = self;
-        context
-            .events
-            .warning(subject.sandbox, FILES_LOST, ACTION, note);
-    }
 }
 
 /// Of a session whose node nobody hears of, what is known of its end.
-fn at_its_end(phase: Phase) -> Observed {
+pub(super) fn at_its_end(phase: Phase) -> Observed {
     let session = Session {
         phase: phase.into(),
         ..Session::default()
@@ -475,10 +134,6 @@ fn at_its_end(phase: Phase) -> Observed {
         node: None,
         ..backing("", &session, false)
     })
-}
-
-fn not_connected() -> LinkError {
-    LinkError::Unheard("it is not connected".to_owned())
 }
 
 #[cfg(test)]

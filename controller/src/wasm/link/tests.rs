@@ -1,0 +1,37 @@
+use super::*;
+use crate::settings::Settings;
+
+/// Somebody who asks, and whom nobody answers.
+fn ask(link: &Link) -> tokio::task::JoinHandle<Result<(), LinkError>> {
+    let link = link.clone();
+    tokio::spawn(async move { link.delete("uid").await })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hangs_keeps_half_of_the_workers_at_most() {
+    assert_eq!(ASKS, usize::from(Settings::default().sandbox_workers) / 2);
+    let (link, mut asked) = Link::new();
+    let waiting: Vec<_> = (0..ASKS).map(|_| ask(&link)).collect();
+    let mut under_way = Vec::new();
+    while under_way.len() < ASKS {
+        under_way.extend(asked.recv().await);
+    }
+
+    let began = tokio::time::Instant::now();
+    let busy = link.delete("one more").await.unwrap_err();
+    assert!(matches!(busy, LinkError::Busy), "{busy}");
+    assert_eq!(began.elapsed(), TURN);
+    assert!(asked.is_empty(), "the host is not asked");
+
+    let Some(Ask::Delete(_, answer)) = under_way.pop() else {
+        panic!("a deletion was asked for");
+    };
+    answer.send(Ok(())).unwrap();
+    let next = ask(&link);
+    assert!(asked.recv().await.is_some(), "whose turn comes is asked for");
+
+    drop((asked, under_way));
+    for ask in waiting.into_iter().chain([next]) {
+        ask.abort();
+    }
+}

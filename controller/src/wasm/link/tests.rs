@@ -28,7 +28,10 @@ async fn a_host_that_hangs_keeps_half_of_the_workers_at_most() {
     };
     answer.send(Ok(())).unwrap();
     let next = ask(&link);
-    assert!(asked.recv().await.is_some(), "whose turn comes is asked for");
+    assert!(
+        asked.recv().await.is_some(),
+        "whose turn comes is asked for"
+    );
 
     drop((asked, under_way));
     for ask in waiting.into_iter().chain([next]) {

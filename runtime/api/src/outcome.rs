@@ -156,7 +156,8 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<Denial>,
     /// Which ceilings it came up against while it ran, by the names of
-    /// [`crate::Limits`]; most only make an operation fail.
+    /// [`crate::Limits`], and `folder` for that of one folder alone; most only
+    /// make an operation fail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits_hit: Vec<String>,
     /// What to do next, where the end is not an ordinary one.

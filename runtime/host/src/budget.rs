@@ -2,10 +2,10 @@
 //! instance and every child below it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use mote_api::{Capability, Denial, Limits};
+use mote_api::{Capability, Denial, GuestPath, Limits};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -28,6 +28,8 @@ pub(crate) struct Budget {
     peak_memory: AtomicU64,
     /// Bits of [`Ceiling`].
     hit: AtomicU32,
+    /// The first folder with a ceiling of its own that had no room.
+    full_folder: OnceLock<GuestPath>,
     output: AtomicU64,
     /// Nothing more is started: the invocation is being ended.
     closed: AtomicBool,
@@ -53,6 +55,7 @@ impl Budget {
             memory: AtomicU64::new(0),
             peak_memory: AtomicU64::new(0),
             hit: AtomicU32::new(0),
+            full_folder: OnceLock::new(),
             output: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             processes: AtomicU32::new(0),
@@ -147,9 +150,25 @@ impl Budget {
         self.note_hit(Ceiling::Disk);
     }
 
+    /// Notes that a folder with a ceiling of its own had no room; `guest` is
+    /// where guests see it.
+    pub(crate) fn note_folder_refused(&self, guest: Option<&GuestPath>) {
+        self.note_hit(Ceiling::Folder);
+        if let Some(guest) = guest {
+            self.full_folder.get_or_init(|| guest.clone());
+        }
+    }
+
     /// Whether a write was refused for lack of disk since the start.
     pub(crate) fn disk_refused(&self) -> bool {
-        self.was_hit(Ceiling::Disk)
+        self.was_hit(Ceiling::Disk) || self.was_hit(Ceiling::Folder)
+    }
+
+    /// The folder that had no room, if that was all that writes were refused
+    /// for.
+    pub(crate) fn full_folder(&self) -> Option<&GuestPath> {
+        let folder = self.full_folder.get();
+        folder.filter(|_| !self.was_hit(Ceiling::Disk))
     }
 
     pub(crate) fn note_hit(&self, ceiling: Ceiling) {
@@ -295,16 +314,19 @@ pub(crate) enum Ceiling {
     Processes = 1 << 3,
     Spawns = 1 << 4,
     Depth = 1 << 5,
+    /// Of one folder.
+    Folder = 1 << 6,
 }
 
 impl Ceiling {
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 7] = [
         (Self::Memory, "memory"),
         (Self::Disk, "disk"),
         (Self::Output, "output"),
         (Self::Processes, "processes"),
         (Self::Spawns, "spawns"),
         (Self::Depth, "depth"),
+        (Self::Folder, "folder"),
     ];
 }
 

@@ -1,4 +1,5 @@
-//! Processor time of a guest, although many guests share a thread.
+//! Processor time of a guest, although many guests share a thread: who has had
+//! how much, and whose turn it is.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,19 +9,22 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::budget::Budget;
+use crate::turns::Stint;
 
 /// Runs `future` and adds the processor time of each of its polls to the
-/// budget. A guest runs only while its future is polled.
+/// budget and to the stint. A guest runs only while its future is polled.
 pub(crate) struct CpuTimed<F> {
     future: Pin<Box<F>>,
     budget: Arc<Budget>,
+    stint: Arc<Stint>,
 }
 
 impl<F> CpuTimed<F> {
-    pub(crate) fn new(future: F, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(future: F, budget: Arc<Budget>, stint: Arc<Stint>) -> Self {
         Self {
             future: Box::pin(future),
             budget,
+            stint,
         }
     }
 }
@@ -31,7 +35,9 @@ impl<F: Future> Future for CpuTimed<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let before = thread_time();
         let result = self.future.as_mut().poll(cx);
-        self.budget.add_cpu(thread_time().saturating_sub(before));
+        let ran = thread_time().saturating_sub(before);
+        self.budget.add_cpu(ran);
+        self.stint.stops(ran);
         result
     }
 }

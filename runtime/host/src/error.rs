@@ -100,6 +100,18 @@ pub enum OpenError {
         /// What may be written.
         write: PathBuf,
     },
+    /// Two directories that share files are granted for writing, and only one
+    /// of them has this size limit.
+    #[error(
+        "failed to grant {} and {} for writing: one lies in the other, and only one of them has a size limit; grant folders beside each other",
+        one.display(), other.display()
+    )]
+    CountedApart {
+        /// One of them.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
+    },
     /// A directory may not be granted for writing.
     #[error(
         "failed to grant {} for writing: what mote compiled is kept in {}, where no guest may write; grant a folder beside it, or keep the cache elsewhere",

@@ -6,15 +6,20 @@
 //! guest ─► descriptor (this module) ─► ledger: room? ─► wasmtime-wasi ─► openat2 below a directory handle
 //!               └─ streams                  └─ no: "no space left", noted in the Outcome
 //! ```
+//!
+//! A folder may have a ceiling of its own beneath that of all. Its border is
+//! that of a file system, as a volume's is in a pod: no link and no rename
+//! leads across, so that what a file is counted in never changes.
 
 mod descriptor;
 mod disk;
+mod folder;
 mod ledger;
 mod listing;
 mod overflow;
 mod stream;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::{Arc, LazyLock};
 
@@ -26,6 +31,8 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 
 use crate::budget::Budget;
 pub use disk::{Disk, DiskFull, DiskUse, Unlinked};
+pub(crate) use folder::Folder;
+pub use folder::FolderLimit;
 pub(crate) use ledger::Ledger;
 pub(crate) use overflow::Overflow;
 
@@ -34,6 +41,8 @@ pub(crate) use overflow::Overflow;
 pub(crate) struct OpenDir {
     pub(crate) guest: GuestPath,
     dir: Dir,
+    /// Of which folder with a ceiling of its own it is.
+    pub(crate) folder: Option<Folder>,
 }
 
 impl OpenDir {
@@ -45,7 +54,13 @@ impl OpenDir {
         Self {
             guest,
             dir: Dir::new(dir, perms, mode, ON_CALLING_THREAD),
+            folder: None,
         }
+    }
+
+    /// The same, counted in `folder`.
+    pub(crate) fn within(self, folder: Option<Folder>) -> Self {
+        Self { folder, ..self }
     }
 
     /// Its handle, for the host's own use.
@@ -76,6 +91,9 @@ pub(crate) struct Files {
     /// Held files by the number of their descriptor, so that the ledger knows
     /// which deleted files still take space.
     held: HashMap<u32, ledger::Held>,
+    /// Of which folder with a ceiling of its own a descriptor is, by its
+    /// number; those of others are not in here.
+    folders: BTreeMap<u32, Folder>,
     /// Only says [`ON_CALLING_THREAD`].
     wasi: WasiFilesystemCtx,
 }
@@ -93,6 +111,7 @@ impl Files {
             ledger,
             budget,
             held: HashMap::new(),
+            folders: BTreeMap::new(),
             wasi: on_calling_thread(),
         }
     }
@@ -147,8 +166,14 @@ impl preopens::Host for FilesView<'_> {
         let mut directories = Vec::with_capacity(self.files.preopens.len() + 1);
         for (open, name) in granted.chain(cwd) {
             let descriptor = self.table.push(Descriptor::Dir(open.dir.clone()))?;
+            if let Some(folder) = open.folder {
+                self.files.folders.insert(descriptor.rep(), folder);
+            }
             directories.push((descriptor, name.to_owned()));
         }
         Ok(directories)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mote_api::{Access, Preopen};
+use mote_api::{Access, GuestPath, Preopen};
 
 use crate::error::{HostError, OpenError};
 use crate::file_id::{FileId, file_id};
@@ -69,6 +69,32 @@ pub(crate) fn check_overlap(preopens: &[&Preopen]) -> Result<bool, OpenError> {
         }
     }
     Ok(nested)
+}
+
+/// Whether each file that can be written is counted in one folder at most:
+/// `folder` is what a grant counts in.
+///
+/// # Errors
+/// A writable directory lies in another that counts in something else.
+pub(crate) fn check_counted<F: PartialEq>(
+    preopens: &[&Preopen],
+    folder: impl Fn(&GuestPath) -> Option<F>,
+) -> Result<(), OpenError> {
+    let writable = preopens.iter().filter(|it| it.access == Access::ReadWrite);
+    let placed = writable.map(|it| Ok((it, folder(&it.guest), Place::of(it)?)));
+    let placed = placed.collect::<Result<Vec<_>, OpenError>>()?;
+    for (one, counts_in, at) in &placed {
+        let apart = placed.iter().filter(|(_, other, _)| other != counts_in);
+        for (other, _, other_at) in apart {
+            if at.is_within(other_at.id) {
+                return Err(OpenError::CountedApart {
+                    one: one.host.clone(),
+                    other: other.host.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A directory and all above it.
@@ -154,5 +180,36 @@ mod tests {
         assert!(overlap("a/b", "a").is_err() && overlap("a", "a").is_err());
         assert!(overlap("a", "a/b").unwrap());
         assert!(!overlap("a", "c").unwrap());
+    }
+
+    #[test]
+    fn no_file_that_can_be_written_is_counted_in_two_folders() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("a/b")).unwrap();
+        fs::create_dir(root.path().join("c")).unwrap();
+        let check = |grants: &[(&str, &str, Access)], bounded: &[&str]| {
+            let preopens: Vec<_> = grants
+                .iter()
+                .map(|(guest, path, access)| Preopen {
+                    guest: guest.parse().unwrap(),
+                    host: root.path().join(path),
+                    access: *access,
+                })
+                .collect();
+            let folder = |guest: &GuestPath| bounded.contains(&guest.as_str()).then_some(());
+            check_counted(&preopens.iter().collect::<Vec<_>>(), folder)
+        };
+        let write = Access::ReadWrite;
+        let nested = [("/a", "a", write), ("/b", "a/b", write)];
+        for bounded in ["/a", "/b"] {
+            assert!(check(&nested, &[bounded]).is_err(), "{bounded}");
+        }
+        assert!(check(&nested, &["/a", "/b"]).is_ok());
+        let twice = [("/a", "a", write), ("/b", "a", write)];
+        assert!(check(&twice, &["/b"]).is_err());
+        let beside = [("/a", "a", write), ("/c", "c", write)];
+        assert!(check(&beside, &["/a"]).is_ok());
+        let read = [("/a", "a", write), ("/b", "a/b", Access::ReadOnly)];
+        assert!(check(&read, &["/b"]).is_ok(), "what is read grows nothing");
     }
 }

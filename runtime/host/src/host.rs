@@ -107,7 +107,7 @@ impl Host {
     /// # Errors
     /// A granted directory cannot be opened, or a limit is not possible.
     pub fn session(&self, grants: Grants, limits: Limits) -> Result<Session, OpenError> {
-        let disk = Disk::new(&limits, DiskUse::default());
+        let disk = Disk::new(&limits, DiskUse::default(), Vec::new());
         self.session_on(grants, limits, &disk)
     }
 

@@ -8,12 +8,14 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{I32Exit, ResourceTable, ResourceTableError, WasiCtx, WasiCtxView, WasiView};
 
 use crate::budget::{Budget, Process};
+use crate::cpu::CpuTimed;
 use crate::error::{HostError, RunError};
 use crate::files::{Files, FilesView};
 use crate::limiter::Limiter;
 use crate::network::NoNetwork;
 use crate::scope::Scope;
 use crate::stdio::{OutputExceeded, Stdio, StdioView};
+use crate::turns::Stint;
 
 /// Most bytes a guest may hand to the host in one call: above any argument
 /// list or write that works elsewhere, far below what would hurt.
@@ -140,6 +142,7 @@ pub(crate) struct Instance {
     digest: Digest,
     store: Store<State>,
     command: CommandPre<State>,
+    stint: Arc<Stint>,
     /// Its place; free again once the Store is gone.
     _process: Process,
 }
@@ -157,18 +160,22 @@ impl Instance {
     ) -> Self {
         let handles = state.scope.budget.limits.handles as usize;
         state.table.set_max_capacity(handles);
+        let scope = &state.scope;
+        let stint = Stint::new(scope.share.clone(), Arc::clone(scope.host.turns()));
+        let turns = Arc::clone(&stint);
         let mut store = Store::new(command.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_max_component_handles(handles);
         // Before instantiation, which already runs guest code. At each tick
         // the guest gives way: to its deadline, to its caller's cancelling
-        // and to the other guests of this thread.
+        // and to other guests whose turn it is.
         store.set_epoch_deadline(TICKS_PER_SLICE);
-        store.epoch_deadline_callback(|context| {
+        store.epoch_deadline_callback(move |context| {
             let budget = Arc::clone(&context.data().scope.budget);
+            let turns = Arc::clone(&turns);
             let give_way = async move {
-                tokio::task::yield_now().await;
+                turns.give_way().await;
                 // While the clock stands, so does the guest.
                 budget.running().await;
             };
@@ -181,6 +188,7 @@ impl Instance {
             digest,
             store,
             command: command.clone(),
+            stint,
             _process: process,
         }
     }
@@ -195,7 +203,13 @@ impl Instance {
     ///
     /// # Errors
     /// There is no room for it; no guest code has run.
-    pub(crate) async fn run(mut self) -> Result<Ended, RunError> {
+    pub(crate) fn run(self) -> CpuTimed<impl Future<Output = Result<Ended, RunError>>> {
+        let budget = Arc::clone(&self.store.data().scope.budget);
+        let stint = Arc::clone(&self.stint);
+        CpuTimed::new(self.to_its_end(), budget, stint)
+    }
+
+    async fn to_its_end(mut self) -> Result<Ended, RunError> {
         match self.call().await {
             Ok(Ok(())) => Ok(Ended::Exited(0)),
             Ok(Err(())) => Ok(Ended::Exited(1)),

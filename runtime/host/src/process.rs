@@ -16,7 +16,6 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Pollable, 
 
 use crate::budget::Ceiling;
 use crate::capability;
-use crate::cpu::CpuTimed;
 use crate::error::RunError;
 use crate::instance::{Ended, Instance, State};
 use crate::pipe::{PipeReader, PipeWriter, pipe};
@@ -142,14 +141,13 @@ async fn start(scope: &Scope, stdio: &Stdio, command: Command) -> Result<Child, 
             on_terminal,
         },
     };
-    let budget = Arc::clone(&scope.budget);
     let (host, span) = (scope.host.clone(), scope.span);
     let instance = scope.launch(call).await?;
     let slot = host.slots().take_now(span)?;
 
     let (report, status) = watch::channel(None);
     let (kill, killed) = oneshot::channel();
-    let work = CpuTimed::new(instance.run(), budget);
+    let work = instance.run();
     let task = tokio::spawn(async move {
         let _slot = slot;
         let status = tokio::select! {

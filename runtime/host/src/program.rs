@@ -213,7 +213,10 @@ pub(crate) fn open_folder(dirs: &[OpenDir], cwd: &GuestPath) -> Result<Option<Op
         return Ok(Some(dir.clone()));
     }
     match cap_primitives::fs::open_dir(dir.handle(), Path::new(rest)) {
-        Ok(folder) => Ok(Some(OpenDir::new(cwd.clone(), folder, dir.access()))),
+        Ok(folder) => {
+            let folder = OpenDir::new(cwd.clone(), folder, dir.access());
+            Ok(Some(folder.within(dir.folder)))
+        }
         Err(_) => Err(Rejection::Invalid(format!(
             "the working directory {cwd} is not there; create it, or name another"
         ))),

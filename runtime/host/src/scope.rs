@@ -17,6 +17,7 @@ use crate::session::ProgramFile;
 use crate::slots::Span;
 use crate::stdio::Stdio;
 use crate::terminal::Terminal;
+use crate::turns::Share;
 
 /// Longest argument list in bytes: Linux's default ceiling for the arguments
 /// and environment of one process is 2 MiB.
@@ -33,6 +34,8 @@ pub(crate) struct Scope {
     pub(crate) programs: Arc<BTreeMap<String, ProgramFile>>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) terminal: Option<Terminal>,
+    /// Of the processors.
+    pub(crate) share: Share,
     /// How long it takes its slot.
     pub(crate) span: Span,
     /// How many parents it has.

@@ -97,11 +97,18 @@ impl Session {
             }
         }
         let ledger = disk.ledger(aliased);
+        if ledger.has_folders() {
+            guard::check_counted(&preopens, |guest| ledger.folder(guest))?;
+        }
+        let dirs = dirs.into_iter().map(|dir| {
+            let folder = ledger.folder(&dir.guest);
+            dir.within(folder)
+        });
         Ok(Self {
             host,
             grants: Arc::new(grants),
             limits,
-            dirs: dirs.into(),
+            dirs: dirs.collect(),
             ledger,
             programs: Arc::default(),
             _scratch: scratch,
@@ -390,7 +397,7 @@ impl Account {
         } = self;
         Outcome {
             exit_code: end.exit_code(),
-            hint: end.hint(),
+            hint: hint(&end, &budget),
             end,
             usage: usage(&budget, started),
             stdout: StreamUsage {
@@ -412,6 +419,16 @@ impl Account {
 async fn interrupted(terminal: Option<&Terminal>) -> Option<()> {
     terminal?.ended().await;
     Some(())
+}
+
+/// What to do next, where the end is not an ordinary one.
+fn hint(end: &End, budget: &Budget) -> Option<String> {
+    match (end, budget.full_folder()) {
+        (End::Quota { .. }, Some(folder)) => Some(format!(
+            "A write failed because the size limit of {folder} is reached; delete files there, write elsewhere, or give it a larger size limit."
+        )),
+        _ => end.hint(),
+    }
 }
 
 fn usage(budget: &Budget, started: Instant) -> Usage {

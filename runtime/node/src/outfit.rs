@@ -31,6 +31,14 @@ pub(crate) struct Volume {
     /// A label, which is the name of its folder on disk, too.
     pub(crate) name: String,
     pub(crate) content: Content,
+    /// Most that it may hold of what programs write, in bytes; 0: as much as
+    /// the session may.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) max_bytes: u64,
+}
+
+fn is_none(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// What is in a volume.
@@ -52,6 +60,14 @@ pub(crate) struct Mount {
     /// A folder of the volume: names, and `/` between them; empty for all.
     pub(crate) sub_path: String,
     pub(crate) read_only: bool,
+}
+
+impl Mount {
+    /// Whether it is at a folder that every session has; its volume is that
+    /// folder then.
+    pub(crate) fn is_over_own(&self) -> bool {
+        [GuestPath::workspace(), GuestPath::tmp()].contains(&self.path)
+    }
 }
 
 /// A file that was sent for a volume.
@@ -89,13 +105,35 @@ pub(crate) fn digest_of(files: &[SentFile]) -> Digest {
 }
 
 impl Outfit {
-    /// The names of volumes in which programs write.
+    /// The names of volumes in which programs write, but for those that are
+    /// folders which every session has.
     pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
-        let own = |volume: &&Volume| volume.content == Content::Own;
+        let own = |volume: &&Volume| {
+            volume.content == Content::Own && self.over_own(&volume.name).is_none()
+        };
         self.volumes
             .iter()
             .filter(own)
             .map(|volume| volume.name.as_str())
+    }
+
+    /// The folder which every session has that a volume is, if it is one.
+    pub(crate) fn over_own(&self, name: &str) -> Option<&GuestPath> {
+        let mut mounts = self.mounts_of(name);
+        mounts.find(|it| it.is_over_own()).map(|it| &it.path)
+    }
+
+    fn mounts_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Mount> {
+        self.mounts.iter().filter(move |it| it.volume == name)
+    }
+
+    /// The volumes that may hold less than the session, and where each is seen.
+    pub(crate) fn bounded(&self) -> impl Iterator<Item = (&Volume, Vec<GuestPath>)> {
+        let bounded = self.volumes.iter().filter(|it| it.max_bytes > 0);
+        bounded.map(|volume| {
+            let seen = self.mounts_of(&volume.name).map(|it| it.path.clone());
+            (volume, seen.collect())
+        })
     }
 
     /// Where programs begin.
@@ -146,7 +184,7 @@ impl Outfit {
         } = self;
         let same = |(a, b): (&Volume, &Volume)| {
             let kind = |volume: &Volume| std::mem::discriminant(&volume.content);
-            a.name == b.name && kind(a) == kind(b)
+            a.name == b.name && kind(a) == kind(b) && a.max_bytes == b.max_bytes
         };
         let volumes =
             volumes.len() == wanted.volumes.len() && volumes.iter().zip(&wanted.volumes).all(same);
@@ -175,6 +213,7 @@ mod tests {
             volumes: vec![Volume {
                 name: name.to_owned(),
                 content,
+                max_bytes: 0,
             }],
             ..Outfit::default()
         }
@@ -216,5 +255,25 @@ mod tests {
         let mut noted = held;
         noted.note("v", two);
         assert_eq!(noted, wanted);
+    }
+
+    #[test]
+    fn a_volume_of_another_size_is_another_and_one_without_is_kept_as_ever() {
+        let sized = |max_bytes| {
+            let mut outfit = with("v", Content::Own);
+            outfit.volumes[0].max_bytes = max_bytes;
+            outfit
+        };
+        assert_eq!(sized(1).compared(&sized(1))[0], ("volumes", true));
+        for (held, wanted) in [(1, 2), (0, 1), (1, 0)] {
+            let compared = sized(held).compared(&sized(wanted));
+            assert_eq!(compared[0], ("volumes", false));
+        }
+        let kept = |outfit: &Outfit| serde_json::to_string(&outfit.volumes[0]).unwrap();
+        assert_eq!(kept(&sized(0)), r#"{"name":"v","content":"own"}"#);
+        for outfit in [sized(0), sized(7)] {
+            let read: Volume = serde_json::from_str(&kept(&outfit)).unwrap();
+            assert_eq!(read, outfit.volumes[0]);
+        }
     }
 }

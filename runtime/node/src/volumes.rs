@@ -87,7 +87,9 @@ impl Volumes<'_> {
                 access,
             }))
         };
-        outfit.mounts.iter().map(grant).collect()
+        // A session has its own folders anyway.
+        let beside = outfit.mounts.iter().filter(|mount| !mount.is_over_own());
+        beside.map(grant).collect()
     }
 
     fn host(self, outfit: &Outfit, mount: &Mount) -> io::Result<PathBuf> {
@@ -254,6 +256,7 @@ mod tests {
             volumes: vec![Volume {
                 name: "v".to_owned(),
                 content,
+                max_bytes: 0,
             }],
             mounts: vec![Mount {
                 volume: "v".to_owned(),

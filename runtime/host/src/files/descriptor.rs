@@ -18,7 +18,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 use super::FilesView;
 use super::ledger::{Full, Held, Removed};
 use super::listing::Listing;
-use super::stream::{self, Position, Reader, Writer};
+use super::stream::{self, Books, Position, Reader, Writer};
 use crate::file_id::{FileId, file_id};
 
 type Fd = Resource<Descriptor>;
@@ -30,7 +30,7 @@ fn borrow(fd: &Fd) -> Fd {
 
 /// The result of a file operation, which ends at once (see [`super::Files`]).
 /// Running it to its end here lets the caller hold the ledger meanwhile.
-fn now<T>(operation: impl Future<Output = FsResult<T>>) -> FsResult<T> {
+pub(super) fn now<T>(operation: impl Future<Output = FsResult<T>>) -> FsResult<T> {
     match pin!(operation).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => Err(FsError::trap(wasmtime::format_err!(
@@ -60,8 +60,8 @@ impl FilesView<'_> {
         Ok(perms == FsPerms::ReadWrite)
     }
 
-    fn refuse<T>(&self, _: Full) -> FsResult<T> {
-        self.files.budget.note_disk_refused();
+    fn refuse<T>(&self, full: Full) -> FsResult<T> {
+        self.files.ledger.note(full, &self.files.budget);
         Err(ErrorCode::InsufficientSpace.into())
     }
 
@@ -124,10 +124,11 @@ impl FilesView<'_> {
         Ok(file_id(&meta))
     }
 
-    /// Creates one name by `operation`, if there is room for it.
+    /// Creates one name by `operation`, if there is room for it. Names count
+    /// for all folders together, and for none of them alone.
     fn create(&mut self, operation: impl FnOnce(&mut Self) -> FsResult<()>) -> FsResult<()> {
         let ledger = Arc::clone(&self.files.ledger);
-        let mut account = ledger.open();
+        let mut account = ledger.open(None);
         if let Err(full) = account.room(0, 1) {
             return self.refuse(full);
         }
@@ -144,7 +145,7 @@ impl FilesView<'_> {
         operation: impl FnOnce(&mut Self) -> FsResult<()>,
     ) -> FsResult<()> {
         let ledger = Arc::clone(&self.files.ledger);
-        let mut account = ledger.open();
+        let mut account = ledger.open(self.folder(fd));
         let removed = if self.writable(fd)? {
             self.named(fd, path)?
         } else {
@@ -174,7 +175,7 @@ impl FilesView<'_> {
                 .open_at(borrow(fd), path_flags, path, oflags, flags));
         }
         let ledger = Arc::clone(&self.files.ledger);
-        let mut account = ledger.open();
+        let mut account = ledger.open(self.folder(fd));
         let before = now(self.inner().stat_at(borrow(fd), path_flags, path.clone())).ok();
         if before.is_none()
             && oflags.contains(OpenFlags::CREATE)
@@ -217,10 +218,11 @@ impl FilesView<'_> {
             return Ok(());
         };
         if self.files.ledger.cares(file.perms) {
+            let folder = self.folder(fd);
             let held = self
                 .files
                 .ledger
-                .hold(&file.file)
+                .hold(&file.file, folder)
                 .map_err(|e| FsError::from(ErrorCode::from(e)))?;
             self.files.held.insert(fd.rep(), held);
         }
@@ -241,6 +243,7 @@ impl FilesView<'_> {
             file,
             position,
             ledger: Arc::clone(&self.files.ledger),
+            folder: self.folder(fd),
             budget: Arc::clone(&self.files.budget),
             _held: self.held(fd),
         };
@@ -299,14 +302,13 @@ impl HostDescriptor for FilesView<'_> {
             return Err(ErrorCode::NotPermitted.into());
         }
         let bytes = bytes.get(..stream::MAX_CALL_BYTES).unwrap_or(&bytes);
-        stream::write(
-            &file,
-            &Position::At(offset),
-            bytes,
-            &self.files.ledger,
-            &self.files.budget,
-        )
-        .map_err(|error| FsError::from(ErrorCode::from(error)))?;
+        let books = Books {
+            ledger: &self.files.ledger,
+            folder: self.folder(&fd),
+            budget: &self.files.budget,
+        };
+        stream::write(&file, &Position::At(offset), bytes, books)
+            .map_err(|error| FsError::from(ErrorCode::from(error)))?;
         Ok(bytes.len() as Filesize)
     }
 
@@ -317,7 +319,7 @@ impl HostDescriptor for FilesView<'_> {
             return Err(ErrorCode::NotPermitted.into());
         }
         let ledger = Arc::clone(&self.files.ledger);
-        let mut account = ledger.open();
+        let mut account = ledger.open(self.folder(&fd));
         let io = |error| FsError::from(ErrorCode::from(error));
         let before = file.file.metadata().map_err(io)?.len();
         if let Err(full) = account.room(size.saturating_sub(before), 0) {
@@ -338,12 +340,14 @@ impl HostDescriptor for FilesView<'_> {
     ) -> FsResult<Fd> {
         self.count();
         let opened = self.open(&fd, path_flags, path, oflags, flags)?;
+        self.inherit(&fd, &opened);
         self.hold(&opened)?;
         Ok(opened)
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
         self.files.held.remove(&fd.rep());
+        self.files.folders.remove(&fd.rep());
         self.table.delete(fd)?;
         Ok(())
     }
@@ -367,6 +371,7 @@ impl HostDescriptor for FilesView<'_> {
         new_path: String,
     ) -> FsResult<()> {
         self.count();
+        self.together(&fd, &new_fd)?;
         self.create(|view| {
             now(view
                 .inner()
@@ -398,6 +403,7 @@ impl HostDescriptor for FilesView<'_> {
         new_path: String,
     ) -> FsResult<()> {
         self.count();
+        self.together(&fd, &new_fd)?;
         let target = borrow(&new_fd);
         // Two names of one file, or one name twice: POSIX renames nothing.
         let unchanged = self.is_same(&fd, &old_path, &target, &new_path);

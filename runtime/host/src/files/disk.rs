@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use mote_api::Limits;
+use mote_api::{GuestPath, Limits};
 
-use super::ledger::{Ledger, Removed};
+use super::folder::{Folder, FolderLimit};
+use super::ledger::{Full, Ledger, Removed};
 
 /// What a sandbox's writable folders hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,9 +18,15 @@ pub struct DiskUse {
 }
 
 /// There is no room for what was to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the sandbox's disk limit is reached")]
-pub struct DiskFull;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiskFull {
+    /// In all of the sandbox's folders.
+    #[error("the sandbox's disk limit is reached")]
+    Sandbox,
+    /// In this one, which may hold less.
+    #[error("the size limit of {0} is reached")]
+    Folder(GuestPath),
+}
 
 /// What a name stood for before it was taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,37 +41,57 @@ pub struct Unlinked {
 
 /// A handle on the account that a sandbox's guests write against.
 #[derive(Clone)]
-pub struct Disk(Arc<Ledger>);
+pub struct Disk {
+    ledger: Arc<Ledger>,
+    /// In which of the folders with a ceiling of their own it writes.
+    folder: Option<Folder>,
+}
 
 impl Disk {
     /// An account for folders that already hold so much of what the limits
-    /// allow.
-    pub fn new(limits: &Limits, held: DiskUse) -> Self {
-        Self(Ledger::new(limits, held))
+    /// allow; `folders` are those that may hold less.
+    pub fn new(limits: &Limits, held: DiskUse, folders: Vec<FolderLimit>) -> Self {
+        Self {
+            ledger: Ledger::new(limits, held, folders),
+            folder: None,
+        }
     }
 
     pub(crate) fn of(ledger: &Arc<Ledger>) -> Self {
-        Self(Arc::clone(ledger))
+        Self {
+            ledger: Arc::clone(ledger),
+            folder: None,
+        }
+    }
+
+    /// The same, for writes to the folder that is granted at this guest path.
+    #[must_use]
+    pub fn at(&self, guest: &GuestPath) -> Self {
+        Self {
+            ledger: Arc::clone(&self.ledger),
+            folder: self.ledger.folder(guest),
+        }
     }
 
     /// The ledger, for a session whose folders have more than one name each
     /// where they are `aliased`.
     pub(crate) fn ledger(&self, aliased: bool) -> Arc<Ledger> {
         if aliased {
-            self.0.note_aliased();
+            self.ledger.note_aliased();
         }
-        Arc::clone(&self.0)
+        Arc::clone(&self.ledger)
     }
 
-    /// Sets what is held, after it was counted anew. Nobody may write
-    /// meanwhile.
-    pub fn set(&self, held: DiskUse) {
-        self.0.set(held);
+    /// Sets what is held, after it was counted anew, and how many bytes each
+    /// of the folders holds that may hold less, in their order. Nobody may
+    /// write meanwhile.
+    pub fn set(&self, held: DiskUse, folders: &[u64]) {
+        self.ledger.set(held, folders);
     }
 
     /// What is held now.
     pub fn used(&self) -> DiskUse {
-        self.0.used()
+        self.ledger.used()
     }
 
     /// Books what is about to be written.
@@ -72,8 +99,9 @@ impl Disk {
     /// # Errors
     /// There is no room; nothing is booked.
     pub fn grow(&self, bytes: u64, entries: u64) -> Result<(), DiskFull> {
-        let mut entry = self.0.open();
-        entry.room(bytes, entries).map_err(|_| DiskFull)?;
+        let mut entry = self.ledger.open(self.folder);
+        let room = entry.room(bytes, entries);
+        room.map_err(|full| self.told(full))?;
         entry.book_bytes(0, bytes);
         (0..entries).for_each(|_| entry.book_entry());
         Ok(())
@@ -88,7 +116,7 @@ impl Disk {
         &self,
         remove: &mut dyn FnMut() -> io::Result<Option<Unlinked>>,
     ) -> io::Result<()> {
-        let mut entry = self.0.open();
+        let mut entry = self.ledger.open(self.folder);
         if let Some(Unlinked { id, links, bytes }) = remove()? {
             entry.book_removal(&Removed {
                 id,
@@ -97,5 +125,13 @@ impl Disk {
             });
         }
         Ok(())
+    }
+
+    fn told(&self, full: Full) -> DiskFull {
+        let folder = match full {
+            Full::Sandbox => None,
+            Full::Folder(folder) => self.ledger.guest(folder),
+        };
+        folder.map_or(DiskFull::Sandbox, |guest| DiskFull::Folder(guest.clone()))
     }
 }

@@ -6,10 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mote_api::Limits;
+use mote_api::{GuestPath, Limits};
 use wasmtime_wasi::FsPerms;
 
 use super::disk::DiskUse;
+use super::folder::{Folder, FolderLimit};
+use crate::budget::Budget;
 use crate::file_id::{FileId, file_id};
 
 /// How much a sandbox's writable folders have grown, against its disk limits.
@@ -23,6 +25,8 @@ use crate::file_id::{FileId, file_id};
 pub(crate) struct Ledger {
     max_bytes: i128,
     max_entries: i128,
+    /// Those with a ceiling of their own.
+    folders: Box<[FolderLimit]>,
     aliased: AtomicBool,
     account: Mutex<Account>,
 }
@@ -33,7 +37,20 @@ pub(super) struct Account {
     /// before it came.
     bytes: i128,
     entries: i128,
+    /// Bytes of each of [`Ledger::folders`], which are among all.
+    folders: Vec<i128>,
     held: HashMap<FileId, Hold>,
+}
+
+impl Account {
+    fn add(&mut self, folder: Option<Folder>, bytes: i128) {
+        self.bytes += bytes;
+        if let Some(Folder(at)) = folder
+            && let Some(held) = self.folders.get_mut(at)
+        {
+            *held += bytes;
+        }
+    }
 }
 
 /// A file that some instance has open.
@@ -45,11 +62,18 @@ struct Hold {
 }
 
 /// There is no room for what was asked.
-pub(super) struct Full;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// In all of the sandbox's folders.
+    Sandbox,
+    /// In this one.
+    Folder(Folder),
+}
 
 impl Ledger {
-    /// A ledger for folders that hold so much.
-    pub(crate) fn new(limits: &Limits, held: DiskUse) -> Arc<Self> {
+    /// A ledger for folders that hold so much; for some of them, ceilings of
+    /// their own.
+    pub(crate) fn new(limits: &Limits, held: DiskUse, folders: Vec<FolderLimit>) -> Arc<Self> {
         Arc::new(Self {
             max_bytes: limits.disk.as_u64().into(),
             max_entries: limits.disk_entries.into(),
@@ -57,9 +81,36 @@ impl Ledger {
             account: Mutex::new(Account {
                 bytes: held.bytes.into(),
                 entries: held.entries.into(),
+                folders: folders.iter().map(|folder| folder.held.into()).collect(),
                 held: HashMap::new(),
             }),
+            folders: folders.into(),
         })
+    }
+
+    /// Whether any folder has a ceiling of its own.
+    pub(crate) fn has_folders(&self) -> bool {
+        !self.folders.is_empty()
+    }
+
+    /// The folder with a ceiling of its own that is granted at this path, or of
+    /// which a part is.
+    pub(crate) fn folder(&self, guest: &GuestPath) -> Option<Folder> {
+        let at = self.folders.iter().position(|it| it.guests.contains(guest));
+        at.map(Folder)
+    }
+
+    /// Where guests see it.
+    pub(super) fn guest(&self, Folder(at): Folder) -> Option<&GuestPath> {
+        self.folders.get(at)?.guests.first()
+    }
+
+    /// Notes what was refused for lack of room.
+    pub(super) fn note(&self, full: Full, budget: &Budget) {
+        match full {
+            Full::Sandbox => budget.note_disk_refused(),
+            Full::Folder(folder) => budget.note_folder_refused(self.guest(folder)),
+        }
     }
 
     /// A file that is open to be read may be deleted by another of its names.
@@ -67,11 +118,15 @@ impl Ledger {
         self.aliased.store(true, Relaxed);
     }
 
-    /// Sets what the folders hold.
-    pub(super) fn set(&self, held: DiskUse) {
+    /// Sets what the folders hold, and each of those with a ceiling of their
+    /// own.
+    pub(super) fn set(&self, held: DiskUse, folders: &[u64]) {
         let mut account = self.account();
         account.bytes = held.bytes.into();
         account.entries = held.entries.into();
+        for (held, counted) in account.folders.iter_mut().zip(folders) {
+            *held = (*counted).into();
+        }
     }
 
     /// What the folders hold now; less than nothing counts as nothing.
@@ -82,6 +137,13 @@ impl Ledger {
             bytes: clamped(bytes),
             entries: clamped(entries),
         }
+    }
+
+    /// The bytes that one of the folders with a ceiling of its own holds now.
+    #[cfg(test)]
+    pub(super) fn used_in(&self, Folder(at): Folder) -> u64 {
+        let held = self.account().folders.get(at).copied();
+        u64::try_from(held.unwrap_or_default()).unwrap_or_default()
     }
 
     /// Whether a file opened with these rights has to be held.
@@ -95,16 +157,23 @@ impl Ledger {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The account, locked for one operation on files.
-    pub(super) fn open(&self) -> Entry<'_> {
+    /// The account, locked for one operation on files, of `folder` if that has
+    /// a ceiling of its own.
+    pub(super) fn open(&self, folder: Option<Folder>) -> Entry<'_> {
         Entry {
             ledger: self,
+            folder,
             account: self.account(),
         }
     }
 
-    /// Notes that `file` is open until the returned value is dropped.
-    pub(super) fn hold(self: &Arc<Self>, file: &Arc<File>) -> std::io::Result<Held> {
+    /// Notes that `file`, of `folder`, is open until the returned value is
+    /// dropped.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        file: &Arc<File>,
+        folder: Option<Folder>,
+    ) -> std::io::Result<Held> {
         let meta = file.metadata()?;
         let id = file_id(&meta);
         let mut account = self.account();
@@ -115,6 +184,7 @@ impl Ledger {
         drop(account);
         Ok(Held {
             ledger: Arc::clone(self),
+            folder,
             file: Arc::clone(file),
             id,
         })
@@ -124,6 +194,7 @@ impl Ledger {
 /// One operation's hold of the account.
 pub(super) struct Entry<'a> {
     ledger: &'a Ledger,
+    folder: Option<Folder>,
     account: MutexGuard<'a, Account>,
 }
 
@@ -134,16 +205,27 @@ impl Entry<'_> {
         let Account {
             bytes: used_bytes,
             entries: used_entries,
+            folders,
             ..
-        } = *self.account;
-        let fits = fits(used_bytes, bytes, self.ledger.max_bytes)
-            && fits(used_entries, entries, self.ledger.max_entries);
-        fits.then_some(()).ok_or(Full)
+        } = &*self.account;
+        if !fits(*used_bytes, bytes, self.ledger.max_bytes)
+            || !fits(*used_entries, entries, self.ledger.max_entries)
+        {
+            return Err(Full::Sandbox);
+        }
+        if let Some(Folder(at)) = self.folder
+            && let (Some(used), Some(limit)) = (folders.get(at), self.ledger.folders.get(at))
+            && !fits(*used, bytes, limit.max.as_u64().into())
+        {
+            return Err(Full::Folder(Folder(at)));
+        }
+        Ok(())
     }
 
     /// Books a file's or folder's change of size.
     pub(super) fn book_bytes(&mut self, before: u64, after: u64) {
-        self.account.bytes += i128::from(after) - i128::from(before);
+        let more = i128::from(after) - i128::from(before);
+        self.account.add(self.folder, more);
     }
 
     /// Books names that came.
@@ -159,7 +241,7 @@ impl Entry<'_> {
         }
         match self.account.held.get_mut(&removed.id) {
             Some(hold) => hold.nameless = true,
-            None => self.account.bytes -= i128::from(removed.size),
+            None => self.account.add(self.folder, -i128::from(removed.size)),
         }
     }
 }
@@ -174,6 +256,7 @@ pub(super) struct Removed {
 /// A file that is open; see [`Ledger::hold`].
 pub(super) struct Held {
     ledger: Arc<Ledger>,
+    folder: Option<Folder>,
     file: Arc<File>,
     id: FileId,
 }
@@ -186,6 +269,7 @@ impl Held {
         }
         Self {
             ledger: Arc::clone(&self.ledger),
+            folder: self.folder,
             file: Arc::clone(&self.file),
             id: self.id,
         }
@@ -206,7 +290,8 @@ impl Drop for Held {
         account.held.remove(&self.id);
         if nameless {
             // A file without a size to tell stays booked: denies, not grants.
-            account.bytes -= i128::from(self.file.metadata().map_or(0, |meta| meta.len()));
+            let size = self.file.metadata().map_or(0, |meta| meta.len());
+            account.add(self.folder, -i128::from(size));
         }
     }
 }
@@ -222,7 +307,7 @@ mod tests {
             disk_entries: entries,
             ..Limits::default()
         };
-        Ledger::new(&limits, DiskUse::default())
+        Ledger::new(&limits, DiskUse::default(), Vec::new())
     }
 
     fn booked(ledger: &Ledger) -> (i128, i128) {
@@ -233,7 +318,7 @@ mod tests {
     #[test]
     fn at_the_limit_there_is_room_and_one_over_there_is_none() {
         let ledger = ledger(10, 1);
-        let mut entry = ledger.open();
+        let mut entry = ledger.open(None);
         assert!(entry.room(10, 1).is_ok());
         assert!(entry.room(11, 0).is_err() && entry.room(0, 2).is_err());
         entry.book_bytes(0, 10);
@@ -249,14 +334,14 @@ mod tests {
         file.set_len(60).unwrap();
         let file = Arc::new(file);
         let meta = file.metadata().unwrap();
-        let mut entry = ledger.open();
+        let mut entry = ledger.open(None);
         entry.book_entry();
         entry.book_bytes(0, 60);
         drop(entry);
 
-        let held = ledger.hold(&file).unwrap();
+        let held = ledger.hold(&file, None).unwrap();
         let again = held.again();
-        ledger.open().book_removal(&Removed {
+        ledger.open(None).book_removal(&Removed {
             id: file_id(&meta),
             links: 1,
             size: 60,
@@ -271,7 +356,7 @@ mod tests {
     #[test]
     fn a_second_name_keeps_the_bytes() {
         let ledger = ledger(100, 10);
-        let mut entry = ledger.open();
+        let mut entry = ledger.open(None);
         entry.book_bytes(0, 5);
         entry.book_entry();
         entry.book_entry();

@@ -9,8 +9,9 @@ use wasmtime_wasi::filesystem::File;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
 use super::OpenDir;
-use super::ledger::{Full, Ledger};
-use super::stream::{self, Position, no_space};
+use super::folder::Folder;
+use super::ledger::Ledger;
+use super::stream::{self, Books, Position, no_space};
 use crate::budget::Budget;
 
 /// Takes output for which the caller has no room, as a file of the sandbox's
@@ -18,6 +19,7 @@ use crate::budget::Budget;
 pub(crate) struct Overflow {
     file: File,
     ledger: Arc<Ledger>,
+    folder: Option<Folder>,
     budget: Arc<Budget>,
 }
 
@@ -33,8 +35,8 @@ impl Overflow {
         ledger: &Arc<Ledger>,
         budget: &Arc<Budget>,
     ) -> io::Result<(String, Self)> {
-        let mut account = ledger.open();
-        account.room(0, 1).map_err(|Full| no_space())?;
+        let mut account = ledger.open(dir.folder);
+        account.room(0, 1).map_err(|_| no_space())?;
         let nanos = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -53,6 +55,7 @@ impl Overflow {
             Self {
                 file,
                 ledger: Arc::clone(ledger),
+                folder: dir.folder,
                 budget: Arc::clone(budget),
             },
         ))
@@ -63,13 +66,11 @@ impl Overflow {
     /// # Errors
     /// There is no room, or the file system refuses.
     pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        stream::write(
-            &self.file,
-            &Position::End,
-            bytes,
-            &self.ledger,
-            &self.budget,
-        )
-        .map(drop)
+        let books = Books {
+            ledger: &self.ledger,
+            folder: self.folder,
+            budget: &self.budget,
+        };
+        stream::write(&self.file, &Position::End, bytes, books).map(drop)
     }
 }

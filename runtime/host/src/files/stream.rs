@@ -9,7 +9,8 @@ use bytes::Bytes;
 use wasmtime_wasi::filesystem::File;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
-use super::ledger::{Full, Held, Ledger};
+use super::folder::Folder;
+use super::ledger::{Held, Ledger};
 use crate::budget::Budget;
 
 /// Most bytes moved by one call: bounds the buffer a guest makes the host
@@ -55,11 +56,20 @@ pub(super) enum Position {
     End,
 }
 
+/// What a write counts in.
+#[derive(Clone, Copy)]
+pub(super) struct Books<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) folder: Option<Folder>,
+    pub(super) budget: &'a Budget,
+}
+
 /// Writes, as far as the ledger has room.
 pub(super) struct Writer {
     pub(super) file: File,
     pub(super) position: Position,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) folder: Option<Folder>,
     pub(super) budget: Arc<Budget>,
     /// As in [`Reader`].
     pub(super) _held: Option<Held>,
@@ -73,14 +83,13 @@ impl Pollable for Writer {
 #[async_trait]
 impl OutputStream for Writer {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let end = write(
-            &self.file,
-            &self.position,
-            &bytes,
-            &self.ledger,
-            &self.budget,
-        )
-        .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
+        let books = Books {
+            ledger: &self.ledger,
+            folder: self.folder,
+            budget: &self.budget,
+        };
+        let end = write(&self.file, &self.position, &bytes, books)
+            .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
         if let Position::At(position) = &mut self.position {
             *position = end;
         }
@@ -105,10 +114,14 @@ pub(super) fn write(
     file: &File,
     position: &Position,
     bytes: &[u8],
-    ledger: &Ledger,
-    budget: &Budget,
+    books: Books<'_>,
 ) -> io::Result<u64> {
-    let mut account = ledger.open();
+    let Books {
+        ledger,
+        folder,
+        budget,
+    } = books;
+    let mut account = ledger.open(folder);
     let before = file.file.metadata()?.len();
     let start = match position {
         Position::At(position) => *position,
@@ -117,8 +130,8 @@ pub(super) fn write(
     let end = start
         .checked_add(bytes.len() as u64)
         .ok_or(io::ErrorKind::FileTooLarge)?;
-    if let Err(Full) = account.room(end.saturating_sub(before), 0) {
-        budget.note_disk_refused();
+    if let Err(full) = account.room(end.saturating_sub(before), 0) {
+        ledger.note(full, budget);
         return Err(no_space());
     }
     let written = write_all_at(&file.file, bytes, start);

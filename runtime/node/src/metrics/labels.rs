@@ -113,12 +113,13 @@ pub(crate) fn refusal(error: &StartError) -> &'static str {
 /// The value of the label `limit`; the names are those of the fields of
 /// [`mote_api::Limits`].
 pub(super) fn limit(name: &str) -> &'static str {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "deadline",
         "memory",
         "output",
         "disk",
         "disk_entries",
+        "folder",
         "processes",
         "spawns",
         "depth",

@@ -7,14 +7,17 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use mote_api::{Access, Clock, Grant, GrantError, Grants, GuestPath, Limits, Preopen, Random};
-use mote_host::{Disk, DiskUse, ProgramFile, Session};
+use mote_api::{
+    Access, ByteSize, Clock, Grant, GrantError, Grants, GuestPath, Limits, Preopen, Random,
+};
+use mote_host::{Disk, DiskUse, FolderLimit, ProgramFile, Session};
 use mote_surface::{Files, StartError, Unavailable, Unlimited};
 
 use super::{SESSION_DEADLINE, Sandbox};
 use crate::feed::Change;
 use crate::images::Reference;
 use crate::life::Phase;
+use crate::outfit::{Outfit, Volume};
 use crate::record::Record;
 use crate::tree;
 
@@ -46,8 +49,10 @@ impl Sandbox {
             return disk.clone();
         }
         self.sweep();
-        let counted = Disk::new(&self.limits(), self.count());
-        self.life().disk.get_or_insert(counted).clone()
+        let counted = self.count();
+        let bounded = self.bounded(&counted);
+        let disk = Disk::new(&self.limits(), all(&counted), bounded);
+        self.life().disk.get_or_insert(disk).clone()
     }
 
     /// Whether its folders hold anything.
@@ -81,7 +86,10 @@ impl Sandbox {
 
     /// Counts its folders anew. Nobody may write meanwhile.
     pub(crate) fn recount(&self) {
-        self.disk().set(self.count());
+        let counted = self.count();
+        let bounded = self.bounded(&counted);
+        let bounded: Vec<u64> = bounded.iter().map(|it| it.held).collect();
+        self.disk().set(all(&counted), &bounded);
     }
 
     /// The folders in which its programs write.
@@ -94,6 +102,33 @@ impl Sandbox {
         let mut folders = self.look(own).unwrap_or_default();
         folders.extend([home.workspace(), home.tmp()]);
         folders
+    }
+
+    /// Those that may hold less than the sandbox, in the order of its record.
+    fn bounded(&self, counted: &[(PathBuf, DiskUse)]) -> Vec<FolderLimit> {
+        let limits = |record: &Record| {
+            let outfit = record.outfit();
+            let limit = |(volume, guests): (&Volume, Vec<GuestPath>)| {
+                let folder = self.folder_of(outfit, &volume.name);
+                let held = counted.iter().find(|(counted, _)| *counted == folder);
+                FolderLimit {
+                    guests,
+                    max: ByteSize::bytes(volume.max_bytes),
+                    held: held.map_or(0, |(_, held)| held.bytes),
+                }
+            };
+            outfit.bounded().map(limit).collect()
+        };
+        self.look(limits).unwrap_or_default()
+    }
+
+    /// The folder of a volume in which programs write.
+    fn folder_of(&self, outfit: &Outfit, volume: &str) -> PathBuf {
+        match outfit.over_own(volume) {
+            None => self.home.volumes().own(volume),
+            Some(path) if *path == GuestPath::tmp() => self.home.tmp(),
+            Some(_) => self.home.workspace(),
+        }
     }
 
     /// Takes away what a host that was killed left of uploads.
@@ -111,23 +146,21 @@ impl Sandbox {
         }
     }
 
-    /// What its folders hold. A tree that cannot be counted counts as full:
-    /// that denies, and does not grant.
-    fn count(&self) -> DiskUse {
+    /// What each of its folders holds. A tree that cannot be counted counts as
+    /// full: that denies, and does not grant.
+    fn count(&self) -> Vec<(PathBuf, DiskUse)> {
         let full = DiskUse {
             bytes: u64::MAX,
             entries: u64::MAX,
         };
-        self.folders().iter().fold(DiskUse::default(), |sum, folder| {
-            let held = tree::count(folder).unwrap_or_else(|error| {
+        let counted = self.folders().into_iter().map(|folder| {
+            let held = tree::count(&folder).unwrap_or_else(|error| {
                 tracing::warn!(sandbox = %self.id, %error, "failed to count files; the sandbox counts as full");
                 full
             });
-            DiskUse {
-                bytes: sum.bytes.saturating_add(held.bytes),
-                entries: sum.entries.saturating_add(held.entries),
-            }
-        })
+            (folder, held)
+        });
+        counted.collect()
     }
 
     /// A session over `workspace` in the place of its own.
@@ -180,6 +213,16 @@ impl Sandbox {
     pub(crate) async fn close(&self) {
         *self.session.lock().await = None;
     }
+}
+
+/// The sum of what folders hold.
+fn all(counted: &[(PathBuf, DiskUse)]) -> DiskUse {
+    counted
+        .iter()
+        .fold(DiskUse::default(), |sum, (_, held)| DiskUse {
+            bytes: sum.bytes.saturating_add(held.bytes),
+            entries: sum.entries.saturating_add(held.entries),
+        })
 }
 
 /// What a sandbox holds: its own folders, the time and random bytes unless

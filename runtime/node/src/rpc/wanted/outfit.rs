@@ -68,12 +68,11 @@ fn parse_volumes(volumes: Vec<v1::Volume>) -> Result<(Vec<Volume>, Sent), String
                 "there are two volumes {name}; give each its own name"
             ));
         }
+        let mut max_bytes = 0;
         let content = match source {
-            Some(Source::EmptyDir(v1::EmptyDir { size_bytes: 0 })) => Content::Own,
-            Some(Source::EmptyDir(_)) => {
-                return Err(format!(
-                    "volume {name} has a size of its own, and this node host keeps none; leave it out, and the session's disk limit holds"
-                ));
+            Some(Source::EmptyDir(v1::EmptyDir { size_bytes })) => {
+                max_bytes = size_bytes;
+                Content::Own
             }
             Some(Source::Files(v1::Files { files: asked })) => {
                 files += asked.len();
@@ -91,7 +90,11 @@ fn parse_volumes(volumes: Vec<v1::Volume>) -> Result<(Vec<Volume>, Sent), String
                 ));
             }
         };
-        all.push(Volume { name, content });
+        all.push(Volume {
+            name,
+            content,
+            max_bytes,
+        });
     }
     Ok((all, sent))
 }
@@ -186,12 +189,6 @@ fn parse_mount(asked: v1::Mount, volumes: &[Volume], sent: &Sent) -> Result<Moun
         read_only,
     } = asked;
     let path = parse_guest(&path)?;
-    let own = [GuestPath::workspace(), GuestPath::tmp()];
-    if own.iter().any(|own| meet(own, &path)) {
-        return Err(format!(
-            "{path} cannot be mounted at: it is /workspace or /tmp, or above or below one; name another path"
-        ));
-    }
     let found = volumes.iter().find(|held| held.name == volume);
     let found = found.ok_or_else(|| {
         format!(
@@ -210,12 +207,28 @@ fn parse_mount(asked: v1::Mount, volumes: &[Volume], sent: &Sent) -> Result<Moun
             ));
         }
     }
-    Ok(Mount {
+    let mount = Mount {
         read_only: read_only || matches!(found.content, Content::Sent(_)),
         volume,
         path,
         sub_path,
-    })
+    };
+    check_place(&mount)?;
+    Ok(mount)
+}
+
+/// Whether anything can be mounted there. Over a folder that every session
+/// has, only what can be that folder: a whole volume in which programs write.
+fn check_place(mount: &Mount) -> Result<(), String> {
+    let path = &mount.path;
+    let own = [GuestPath::workspace(), GuestPath::tmp()];
+    let is_folder = mount.is_over_own() && !mount.read_only && mount.sub_path.is_empty();
+    if is_folder || !own.iter().any(|own| meet(own, path)) {
+        return Ok(());
+    }
+    Err(format!(
+        "{path} cannot be mounted at: it is /workspace or /tmp, or above or below one; name another path, or mount all of an emptyDir at one of the two, for reading and writing"
+    ))
 }
 
 /// Whether two mounts can be there at once.
@@ -224,6 +237,14 @@ fn check_pair(one: &Mount, other: &Mount) -> Result<(), String> {
         return Err(format!(
             "{} and {} cannot both be mounted at: one lies in the other; name paths beside each other",
             one.path, other.path
+        ));
+    }
+    if one.volume == other.volume && (one.is_over_own() || other.is_over_own()) {
+        return Err(format!(
+            "volume {} cannot be mounted at both {} and {}: it is a folder that the session has anyway; mount another volume",
+            told(&one.volume),
+            one.path,
+            other.path
         ));
     }
     let changed_in = |read: &Mount, write: &Mount| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use k8s_openapi::jiff::Timestamp;
 
 use crate::find::Name;
 
@@ -50,10 +51,13 @@ Examples:
   kubectl mote cp work:log.txt - | tail -3";
 
 const LOGS_HELP: &str = "\
-The log of a pod, or what the command of a session wrote.
+The log of a pod, or what the command of a session wrote, of which the last is kept:
+half a mebibyte or 16,384 lines at least. With --tail and --since, the fewer lines of
+both are printed.
 
 Examples:
   kubectl mote logs work --tail 20
+  kubectl mote logs work --since 5m --timestamps
   kubectl mote logs claim/task -f";
 
 const LIST_HELP: &str = "\
@@ -71,9 +75,9 @@ const TOP_HELP: &str = "\
 q ends it. Where stdout is no terminal, one table is printed.
 
 CPU% is what is used now, CPU what was used since the node host started, MEM the
-most that one call of a session held, or what a pod holds now. Sessions tell theirs
-by the router if their node host does, pods by the metrics server; - is what nobody
-tells.
+most that one call of a session held, or what a pod holds now, LAST how long ago a
+session was called. Sessions tell theirs by the router, pods by the metrics server; -
+is what nobody tells.
 
 Examples:
   kubectl mote top
@@ -199,7 +203,7 @@ pub(crate) struct CopyArgs {
     pub(crate) container: Option<String>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = LOGS_HELP)]
 pub(crate) struct LogsArgs {
     /// The sandbox, or claim/NAME
@@ -207,9 +211,18 @@ pub(crate) struct LogsArgs {
     /// Go on with what is written from now on
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Only so many lines from the end
-    #[arg(long, value_name = "LINES")]
-    pub(crate) tail: Option<u32>,
+    /// Only so many lines from the end; -1 for all
+    #[arg(long, value_name = "LINES", allow_negative_numbers = true, value_parser = lines)]
+    pub(crate) tail: Option<Tail>,
+    /// Only what was written in the last so long, such as 5s, 2m or 3h
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) since: Option<Duration>,
+    /// Only what was written then or later, such as 2026-01-02T03:04:05Z
+    #[arg(long, value_name = "WHEN", conflicts_with = "since")]
+    pub(crate) since_time: Option<Timestamp>,
+    /// Each line with the time when it was written
+    #[arg(long)]
+    pub(crate) timestamps: bool,
     /// Container of a pod; its first, if not given
     #[arg(short, long, value_name = "NAME")]
     pub(crate) container: Option<String>,
@@ -283,6 +296,24 @@ pub(crate) enum TextForm {
     Json,
 }
 
+/// How much of the end of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tail {
+    All,
+    Lines(u32),
+}
+
+/// A number of lines; as kubectl has it, -1 is all of them.
+fn lines(text: &str) -> Result<Tail, String> {
+    match text {
+        "-1" => Ok(Tail::All),
+        text => text
+            .parse()
+            .map(Tail::Lines)
+            .map_err(|_| "it is no number of lines; write such as 20, or -1 for all".to_owned()),
+    }
+}
+
 /// A span of time as people write it; a bare number is seconds.
 fn time(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
@@ -333,6 +364,28 @@ mod tests {
         for wrong in ["0", "-1", "soon", "1e300"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_part_of_a_log_is_asked_for_as_of_kubectl() {
+        let logs = |line: &[&str]| {
+            let words = ["kubectl mote", "logs", "work"].iter().chain(line);
+            match Args::try_parse_from(words).map(|args| args.verb) {
+                Ok(Verb::Logs(args)) => Some(args),
+                _ => None,
+            }
+        };
+        let tail = |line: &[&str]| logs(line).map(|args| args.tail);
+        assert_eq!(tail(&["--tail", "-1"]), Some(Some(Tail::All)));
+        assert_eq!(tail(&["--tail=20"]), Some(Some(Tail::Lines(20))));
+        assert_eq!(tail(&["--tail=-2"]), None);
+        let since = logs(&["--since", "1h30m"]).and_then(|args| args.since);
+        assert_eq!(since, Some(Duration::from_secs(5_400)));
+        let when = "2026-01-02T03:04:05+02:00";
+        let since = logs(&["--since-time", when]).and_then(|args| args.since_time);
+        assert_eq!(since.unwrap().to_string(), "2026-01-02T01:04:05Z");
+        assert!(logs(&["--since-time", "yesterday"]).is_none());
+        assert!(logs(&["--since", "5m", "--since-time", when]).is_none());
     }
 
     #[test]

@@ -104,12 +104,23 @@ pub(crate) fn usable(sandbox: &Sandbox) -> Result<(), Failure> {
         State::Ready => Ok(()),
         State::Suspended if sandbox.wakes => Ok(()),
         State::Suspended => Err(Failure::Refused(format!(
-            "sandbox {name} is suspended; resume it with `kubectl patch sandbox {name} -n {namespace} --type merge -p '{{\"spec\":{{\"operatingMode\":\"Running\"}}}}'`"
+            "sandbox {name} is suspended; {}",
+            resume(sandbox)
         ))),
         State::Unready(reason, message) => Err(Failure::Refused(format!(
             "sandbox {name} is not ready ({reason}: {message}); `kubectl describe sandbox {name} -n {namespace}` tells more"
         ))),
     }
+}
+
+/// What to do with a sandbox that is suspended.
+pub(crate) fn resume(sandbox: &Sandbox) -> String {
+    let Sandbox {
+        namespace, name, ..
+    } = sandbox;
+    format!(
+        "resume it with `kubectl patch sandbox {name} -n {namespace} --type merge -p '{{\"spec\":{{\"operatingMode\":\"Running\"}}}}'`"
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use mote_client::table::Table;
-use mote_client::text::{percent, size, time};
+use mote_client::text::{age, percent, size, time};
 use serde::Serialize;
 
 use super::figures::Figures;
@@ -141,13 +141,14 @@ impl Board {
         heading.extend(self.namespaces.then_some("NAMESPACE"));
         heading.extend([
             "NAME", "TIER", "STATE", "NODE", "CPU%", "CPU", "MEM", "DISK", "RUNNING", "CALLS",
-            "AGE",
+            "LAST", "AGE",
         ]);
         let mut table = Table::new(&heading);
         let shown =
             |value: Option<u64>, as_text: fn(u64) -> String| value.map(as_text).unwrap_or_default();
         for sandbox in &self.sandboxes {
             let figures = self.figures(sandbox);
+            let last = figures.last_active_at;
             let mut cells = Vec::new();
             cells.extend(self.namespaces.then(|| sandbox.namespace.clone()));
             cells.extend([
@@ -161,6 +162,7 @@ impl Board {
                 shown(figures.disk_bytes, size),
                 shown(figures.running, |count| count.to_string()),
                 shown(figures.calls, |count| count.to_string()),
+                last.map_or_else(String::new, |at| age(now.saturating_sub(at.as_second()))),
                 ps::age_of(sandbox, now),
             ]);
             table.row(cells);
@@ -182,6 +184,8 @@ fn rates(before: &HashMap<Key, u64>, now: &HashMap<Key, u64>, span: Duration) ->
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
     use super::*;
     use crate::ps::tests::sandbox;
 
@@ -191,6 +195,7 @@ mod tests {
                 cpu_us: Some(*cpu_us),
                 memory_bytes: Some(24_000_000),
                 running: Some(1),
+                last_active_at: Timestamp::from_second(95).ok(),
                 ..Figures::default()
             };
             (("n".to_owned(), (*name).to_owned()), figures)
@@ -217,11 +222,11 @@ mod tests {
         assert_eq!(order(&board), ["b", "a", "c"]);
         let lines = board.lines(110);
         assert!(
-            lines[1].starts_with("b     wasm  Ready  node-1  12.5%  250 ms  22.9 MiB  -"),
+            lines[1].starts_with("b     wasm  Ready  node-1  12.5%  250 ms  22.9 MiB  -     1        -      15s   10s"),
             "{lines:?}"
         );
         assert!(
-            lines[3].ends_with("node-1  -      -       -         -     -        -      10s"),
+            lines[3].ends_with("node-1  -      -       -         -     -        -      -     10s"),
             "{lines:?}"
         );
         assert_eq!(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use http::Method;
+use k8s_openapi::jiff::Timestamp;
 use mote_api::Activity;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -41,10 +42,23 @@ pub(super) struct Figures {
     pub(super) running: Option<u64>,
     /// Calls that ended.
     pub(super) calls: Option<u64>,
+    /// When a session was last called.
+    pub(super) last_active_at: Option<Timestamp>,
 }
 
-impl From<Activity> for Figures {
-    fn from(activity: Activity) -> Self {
+/// What a session tells of itself.
+#[derive(Deserialize)]
+struct Doings {
+    activity: Activity,
+    last_active_at: Option<Timestamp>,
+}
+
+impl From<Doings> for Figures {
+    fn from(doings: Doings) -> Self {
+        let Doings {
+            activity,
+            last_active_at,
+        } = doings;
         Self {
             cpu_permille: None,
             cpu_us: Some(activity.cpu_us),
@@ -52,6 +66,7 @@ impl From<Activity> for Figures {
             disk_bytes: Some(activity.disk_bytes),
             running: Some(activity.running),
             calls: Some(activity.calls),
+            last_active_at,
         }
     }
 }
@@ -151,13 +166,11 @@ async fn ask(
 }
 
 async fn metadata(rest: &mut Rest, door: &Door) -> Result<Option<Figures>, RestError> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        activity: Option<Activity>,
-    }
     let request = door.request(Method::GET, "/v1/metadata", empty());
-    let told: Metadata = rest.json(request.map_err(RestError::Lost)?).await?;
-    Ok(told.activity.map(Figures::from))
+    let told: serde_json::Value = rest.json(request.map_err(RestError::Lost)?).await?;
+    // A node host of an earlier version tells nothing of it.
+    let doings = serde_json::from_value::<Doings>(told).ok();
+    Ok(doings.map(Figures::from))
 }
 
 /// What the metrics server tells of the pods of sandboxes.
@@ -280,6 +293,29 @@ mod tests {
         let figures = pod.figures();
         assert_eq!(figures.cpu_permille, Some(251));
         assert_eq!(figures.memory_bytes, Some(2 << 20));
+    }
+
+    #[test]
+    fn what_a_session_has_done_is_shown() {
+        let told = json!({
+            "env": {},
+            "last_active_at": "2026-01-02T03:04:05Z",
+            "activity": {
+                "running": 1, "calls": 2, "failed": 1, "cpu_us": 3_000,
+                "peak_memory_bytes": 4_096, "disk_bytes": 5,
+            },
+        });
+        let figures = Figures::from(serde_json::from_value::<Doings>(told).unwrap());
+        let expected = Figures {
+            cpu_permille: None,
+            cpu_us: Some(3_000),
+            memory_bytes: Some(4_096),
+            disk_bytes: Some(5),
+            running: Some(1),
+            calls: Some(2),
+            last_active_at: "2026-01-02T03:04:05Z".parse().ok(),
+        };
+        assert_eq!(figures, expected);
     }
 
     #[test]

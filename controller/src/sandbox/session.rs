@@ -21,10 +21,12 @@ use crate::names::annotation;
 use crate::wasm::{Class, Objection, Police, Wanted, Wasm, classify};
 use crate::write::WriteError;
 
-use home::Settled;
+use settle::Settled;
 
 mod equip;
 mod home;
+mod leave;
+mod settle;
 
 /// Keeps a sandbox until its session is gone from its node.
 pub(super) const FINALIZER: &str = "mote.dev/session";

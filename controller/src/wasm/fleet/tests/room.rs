@@ -1,0 +1,111 @@
+//! Where sandboxes are placed, and what is kept for them.
+
+use mote_rpc::v1::Resources;
+
+use super::*;
+
+#[test]
+fn what_no_node_could_take_is_looked_at_again_when_one_comes() {
+    let fleet = Fleet::default();
+    assert!(fleet.place(&Wanted::default(), &key("u"), "u").is_err());
+    fleet.node_changed("a", Some(&node("a")));
+    fleet.host_changed("a", host("1"));
+    assert!(fleet.place(&Wanted::default(), &key("u"), "u").is_err());
+    fleet.begin("a", info("a"), Kinship::Same);
+    assert_eq!(fleet.listed("a", Link::idle()), [key("u")]);
+    assert_eq!(
+        fleet
+            .place(&Wanted::default(), &key("u"), "u")
+            .unwrap()
+            .node(),
+        "a"
+    );
+}
+
+#[test]
+fn what_was_placed_counts_before_the_node_says_so() {
+    let fleet = heard(&[]);
+    let place = |uid: &str| fleet.place(&Wanted::default(), &key(uid), uid);
+    let (first, second) = (place("u").unwrap(), place("v").unwrap());
+    let full = |told: Result<Reserved<'_>, String>| {
+        told.is_err_and(|told| told.contains("Too many sandboxes"))
+    };
+    assert!(full(place("w")));
+    // It says what it knows, which is late.
+    fleet.begin("a", info("a"), Kinship::Same);
+    assert!(full(place("w")));
+    // Once it has told of a session, that counts and not the promise.
+    fleet.told("a", session("u"));
+    drop(first);
+    assert!(full(place("w")));
+    drop(second);
+    assert!(place("w").is_ok());
+}
+
+#[test]
+fn many_at_once_fill_one_node_after_the_other_and_no_node_beyond_its_memory() {
+    let fleet = Fleet::default();
+    for name in ["a", "b", "c"] {
+        fleet.node_changed(name, Some(&node(name)));
+        fleet.host_changed(name, host(name));
+        let info = NodeInfo {
+            max_sessions: 100,
+            ..info(name)
+        };
+        fleet.begin(name, info, Kinship::Same);
+        fleet.listed(name, Link::idle());
+    }
+    let wanted = Wanted {
+        memory_bytes: 250,
+        ..Wanted::default()
+    };
+    let uids: Vec<String> = (0..13).map(|number| format!("u{number}")).collect();
+    let placed: Vec<_> = uids
+        .iter()
+        .map(|uid| fleet.place(&wanted, &key(uid), uid))
+        .collect();
+    let on = |node: &str| {
+        let here = placed.iter().flatten().filter(|it| it.node() == node);
+        here.count()
+    };
+    assert_eq!((on("a"), on("b"), on("c")), (4, 4, 4));
+    assert!(
+        placed[12]
+            .as_ref()
+            .is_err_and(|told| told.contains("3 Insufficient memory"))
+    );
+}
+
+#[test]
+fn what_a_session_that_asks_for_nothing_takes_is_learnt_from_the_first() {
+    let fleet = heard(&[]);
+    let place = |uid: &str| fleet.place(&Wanted::default(), &key(uid), uid);
+    let first = place("u").unwrap();
+    let given = Session {
+        resources: Some(Resources {
+            memory_bytes: 600,
+            ..Resources::default()
+        }),
+        ..session("u")
+    };
+    fleet.told("a", given);
+    drop(first);
+    let _second = place("v").unwrap();
+    let wanted = Wanted {
+        memory_bytes: 1,
+        ..Wanted::default()
+    };
+    let full = fleet.place(&wanted, &key("w"), "w");
+    assert!(full.is_err());
+}
+
+#[test]
+fn a_node_without_a_host_is_none_that_could_take_anything() {
+    let fleet = heard(&[]);
+    fleet.host_changed("a", None);
+    let told = fleet
+        .place(&Wanted::default(), &key("u"), "u")
+        .err()
+        .unwrap();
+    assert_eq!(told, "0/0 nodes are available: no node runs a node host.");
+}

@@ -26,7 +26,10 @@ pub struct Volume {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// What the session writes.
-    Empty,
+    Empty {
+        /// Most that it may hold; 0: as much as the session may.
+        max_bytes: u64,
+    },
     /// What objects say.
     Files(Vec<Portion>),
 }
@@ -87,7 +90,7 @@ impl Volume {
     /// The ConfigMaps and Secrets that it needs.
     pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
         let portions = match &self.content {
-            Content::Empty => &[][..],
+            Content::Empty { .. } => &[][..],
             Content::Files(portions) => portions,
         };
         portions.iter().filter_map(|portion| match portion {
@@ -103,7 +106,9 @@ impl Volume {
         budget: &mut Budget,
     ) -> Result<v1::Volume, Missing> {
         let source = match &self.content {
-            Content::Empty => Told::EmptyDir(EmptyDir::default()),
+            Content::Empty { max_bytes } => Told::EmptyDir(EmptyDir {
+                size_bytes: *max_bytes,
+            }),
             Content::Files(portions) => {
                 // Of two at one path the later counts, as in a projected volume.
                 let mut files = BTreeMap::new();

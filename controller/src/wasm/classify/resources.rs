@@ -51,7 +51,7 @@ const NANOS: i128 = 1_000_000_000;
 const NANOS_PER_MILLI: i128 = 1_000_000;
 
 /// A quantity in whole units; `None` for what is none.
-fn bytes(amount: &Quantity) -> Option<u64> {
+pub(super) fn bytes(amount: &Quantity) -> Option<u64> {
     whole(amount, NANOS)
 }
 

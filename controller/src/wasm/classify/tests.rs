@@ -297,7 +297,7 @@ fn volumes_of_files_and_folders_are_mounted() {
             { "name": "conf", "mountPath": "/etc/app/k", "subPath": "deep/k", "readOnly": true },
         ]),
     ));
-    assert_eq!(wanted.volumes[0].content, Content::Empty);
+    assert_eq!(wanted.volumes[0].content, Content::Empty { max_bytes: 0 });
     let sources = wanted.sources();
     let named: Vec<_> = sources.iter().map(ToString::to_string).collect();
     assert_eq!(named, ["ConfigMap \"c\"", "Secret \"s\""]);
@@ -321,6 +321,64 @@ fn an_empty_folder_over_a_sessions_own_is_that() {
 }
 
 #[test]
+fn a_size_limit_is_the_volumes_own_wherever_that_is() {
+    let sized = |limit: &str| json!([{ "name": "v", "emptyDir": { "sizeLimit": limit } }]);
+    let at = |path: &str| json!([{ "name": "v", "mountPath": path }]);
+    for (limit, max_bytes) in [
+        ("0", 0),
+        ("1", 1),
+        ("1Mi", 1 << 20),
+        ("1500m", 2),
+        ("20E", u64::MAX),
+    ] {
+        let wanted = wanted(&mounted(sized(limit), at("/data")));
+        assert_eq!(wanted.volumes[0].content, Content::Empty { max_bytes });
+        let told = crate::wasm::resolve(&wanted.volumes, &Default::default(), &Default::default());
+        let dir = mote_rpc::v1::EmptyDir {
+            size_bytes: max_bytes,
+        };
+        let source = Some(mote_rpc::v1::volume::Source::EmptyDir(dir));
+        assert_eq!(told.unwrap()[0].source, source, "{limit}");
+    }
+    // Over a folder that sessions have anyway, it is that folder's.
+    for own in ["/workspace", "/tmp/"] {
+        let wanted = wanted(&mounted(sized("1Mi"), at(own)));
+        let told = (
+            wanted.mounts[0].volume.as_str(),
+            wanted.mounts[0].path.as_str(),
+        );
+        assert_eq!(told, ("v", own.trim_end_matches('/')));
+    }
+}
+
+#[test]
+fn a_folder_that_sessions_have_anyway_is_no_other_folder_too() {
+    let mounts = json!([
+        { "name": "v", "mountPath": "/workspace" },
+        { "name": "v", "mountPath": "/data" },
+    ]);
+    for dir in [json!({}), json!({ "sizeLimit": "1Mi" })] {
+        let volumes = json!([{ "name": "v", "emptyDir": dir }]);
+        assert_eq!(
+            told(&mounted(volumes, mounts.clone())),
+            ["containers[0].volumeMounts[/workspace]"]
+        );
+    }
+    let two = json!([
+        { "name": "v", "emptyDir": {} },
+        { "name": "w", "emptyDir": { "sizeLimit": "1Mi" } },
+    ]);
+    let twice = json!([
+        { "name": "v", "mountPath": "/tmp" },
+        { "name": "w", "mountPath": "/tmp/" },
+    ]);
+    assert_eq!(
+        told(&mounted(two, twice)),
+        ["containers[0].volumeMounts[/tmp/]"]
+    );
+}
+
+#[test]
 fn volumes_and_mounts_that_would_be_lost_are_named() {
     for (field, volume) in [
         ("volumes[v]", json!({ "hostPath": { "path": "/" } })),
@@ -338,7 +396,11 @@ fn volumes_and_mounts_that_would_be_lost_are_named() {
         ),
         (
             "volumes[v].emptyDir.sizeLimit",
-            json!({ "emptyDir": { "sizeLimit": "1Gi" } }),
+            json!({ "emptyDir": { "sizeLimit": "-1Gi" } }),
+        ),
+        (
+            "volumes[v].emptyDir.sizeLimit",
+            json!({ "emptyDir": { "sizeLimit": "much" } }),
         ),
         (
             "volumes[v]",

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
 };
 use mote_rpc::v1::Mount;
 
+use super::resources::bytes;
 use super::{Reader, quoted, short};
 use crate::wasm::env::EnvValue;
 use crate::wasm::source::{Source, SourceKind};
@@ -75,12 +76,17 @@ impl Reader<'_> {
             medium.as_ref().is_none_or(String::is_empty),
             "asks for memory or huge pages, and sessions keep files on the node's disk",
         );
-        self.none(
-            format!("{at}.emptyDir.sizeLimit"),
-            size_limit.is_none(),
-            "is not kept; set ephemeral-storage, which holds for all files of a session",
-        );
-        Content::Empty
+        // None, and nothing, are no limit, as to a kubelet.
+        let max_bytes = size_limit.as_ref().map_or(Some(0), bytes);
+        if let (None, Some(limit)) = (max_bytes, size_limit) {
+            self.object(
+                format!("{at}.emptyDir.sizeLimit"),
+                format!("{} is no quantity of bytes", quoted(&limit.0)),
+            );
+        }
+        Content::Empty {
+            max_bytes: max_bytes.unwrap_or_default(),
+        }
     }
 
     fn config_map(&mut self, at: &str, map: &ConfigMapVolumeSource) -> Content {
@@ -267,16 +273,17 @@ impl Reader<'_> {
     }
 
     /// Where the container sees volumes. An emptyDir over a folder that a
-    /// session has anyway is that folder.
+    /// session has anyway is that folder; the node is told of it only where
+    /// the folder may hold less than the session.
     pub(super) fn mounts(
         &mut self,
         mounts: &[VolumeMount],
         named: &[PodVolume],
         volumes: &[Volume],
     ) -> Vec<Mount> {
-        let mounts = self.at_most(MAX_MOUNTS, "containers[0].volumeMounts", mounts);
+        let all = self.at_most(MAX_MOUNTS, "containers[0].volumeMounts", mounts);
         let mut seen = BTreeSet::new();
-        let mounts = mounts.iter().filter_map(|mount| {
+        let mounts = all.iter().filter_map(|mount| {
             let VolumeMount {
                 mount_path,
                 mount_propagation,
@@ -314,11 +321,18 @@ impl Reader<'_> {
             }
             let volume = volumes.iter().find(|volume| volume.name == *name);
             let plain = sub_path.is_empty() && *read_only != Some(true);
-            if OWN_FOLDERS.contains(&path)
-                && plain
-                && volume.is_some_and(|it| it.content == Content::Empty)
+            self.none(
+                &at,
+                seen.insert(path.to_owned()),
+                "is there twice; mount one of them elsewhere",
+            );
+            let content = volume.map(|volume| &volume.content);
+            if let (Some(Content::Empty { max_bytes }), true, true) =
+                (content, OWN_FOLDERS.contains(&path), plain)
             {
-                return None;
+                let alone = all.iter().filter(|it| it.name == *name).count() == 1;
+                self.none(&at, alone, "is a folder that every session has, and its volume is mounted elsewhere, too; mount another volume there");
+                return own_folder(name, path, *max_bytes);
             }
             let absolute = path.strip_prefix('/').is_some_and(|path| {
                 let mut parts = path.split('/');
@@ -334,11 +348,6 @@ impl Reader<'_> {
                 !own,
                 "lies over a folder that every session has; mount it elsewhere",
             );
-            self.none(
-                &at,
-                seen.insert(path.to_owned()),
-                "is there twice; mount one of them elsewhere",
-            );
             Some(Mount {
                 volume: name.clone(),
                 path: path.to_owned(),
@@ -348,6 +357,16 @@ impl Reader<'_> {
         });
         mounts.collect()
     }
+}
+
+/// What a node is told of an emptyDir that is a folder which every session
+/// has.
+fn own_folder(name: &str, path: &str, max_bytes: u64) -> Option<Mount> {
+    (max_bytes > 0).then(|| Mount {
+        volume: name.to_owned(),
+        path: path.to_owned(),
+        ..Mount::default()
+    })
 }
 
 /// A field of the sandbox as a file; `None` for one that it does not have.

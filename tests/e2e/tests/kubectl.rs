@@ -8,6 +8,15 @@
     reason = "a test target is a crate of its own, and may stop at what it did not expect"
 )]
 
+#[path = "kubectl/complete.rs"]
+mod complete;
+#[path = "kubectl/large.rs"]
+mod large;
+#[path = "kubectl/logs.rs"]
+mod logs;
+#[path = "kubectl/terminal.rs"]
+mod terminal;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -63,15 +72,31 @@ fn plugins() -> PathBuf {
     folder
 }
 
-/// What `kubectl mote …` does in the story's namespace, given this on stdin.
-fn mote_with(story: &Story, words: &[&str], stdin: &[u8]) -> Output {
-    let mut path = OsString::from(plugins());
+/// Where kubectl finds its plugins, and the rest.
+fn path() -> OsString {
+    path_with(&plugins())
+}
+
+fn path_with(folder: &Path) -> OsString {
+    let mut path = OsString::from(folder);
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
-    let mut kubectl = Command::new("kubectl")
-        .env("PATH", path)
+    path
+}
+
+/// `kubectl mote …` in the story's namespace.
+fn kubectl(story: &Story, words: &[&str]) -> Command {
+    let mut kubectl = Command::new("kubectl");
+    kubectl
+        .env("PATH", path())
         .args(["mote", "-n", &story.namespace])
-        .args(words)
+        .args(words);
+    kubectl
+}
+
+/// What `kubectl mote …` does, given this on stdin.
+fn mote_with(story: &Story, words: &[&str], stdin: &[u8]) -> Output {
+    let mut kubectl = kubectl(story, words)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -168,9 +193,19 @@ async fn sandboxes_are_shown_alike_and_logs_are_those_of_pods() {
         let row = table.lines().find(|row| row.starts_with(name)).unwrap();
         assert!(row.contains(tier) && row.contains("Ready"), "{table}");
     }
+    said(&story, &["exec", "light", "echo > written; true"]);
     let top: Value = serde_json::from_str(&said(&story, &["top", "-o", "json"])).unwrap();
-    assert_eq!(top["sandboxes"].as_array().unwrap().len(), EACH.len());
-    assert!(said(&story, &["top", "--once"]).contains("light"));
+    let rows = top["sandboxes"].as_array().unwrap();
+    assert_eq!(rows.len(), EACH.len());
+    let light = rows.iter().find(|row| row["name"] == "light").unwrap();
+    assert_eq!((&light["running"], &light["calls"]), (&json!(0), &json!(1)));
+    for used in ["cpu_us", "memory_bytes", "disk_bytes"] {
+        assert!(light[used].as_u64().is_some_and(|used| used > 0), "{light}");
+    }
+    assert!(light["last_active_at"].is_string(), "{light}");
+    let table = said(&story, &["top", "--once"]);
+    let row = table.lines().find(|row| row.starts_with("light")).unwrap();
+    assert!(!row.contains(" - "), "{table}");
 
     assert_eq!(said(&story, &["logs", "plain"]), "first\nlast\n");
     assert_eq!(said(&story, &["logs", "plain", "--tail", "1"]), "last\n");

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::backing::{Backing, Observed};
 use super::refusal::{Refusal, Trouble};
-use super::validate::Subject;
+use super::validate::{Server, Subject};
 use crate::condition::{self, FINISHED, READY, Saying, Status};
 use crate::crd::{Sandbox, SandboxStatus};
 use crate::names::label;
@@ -103,7 +103,7 @@ pub(super) fn status(
     now: Timestamp,
 ) -> SandboxStatus {
     let mut status = subject.sandbox.status.clone().unwrap_or_default();
-    tell_backing(&mut status, subject, &findings.observed);
+    tell_backing(&mut status, subject, findings);
     tell_service(&mut status, subject, findings.service, cluster_domain);
     let said = [
         (SUSPENDED, Some(suspended(subject, &findings.observed))),
@@ -180,15 +180,30 @@ fn unknown(reason: &str, message: impl Into<String>) -> Saying {
     Saying::new(Status::Unknown, reason, message)
 }
 
-fn tell_backing(status: &mut SandboxStatus, subject: &Subject<'_>, observed: &Observed) {
+fn tell_backing(status: &mut SandboxStatus, subject: &Subject<'_>, findings: &Findings) {
+    let observed = &findings.observed;
+    let before = status.node_name.take();
     (status.pod_ips, status.node_name) = match observed {
         Observed::Here(backing) if backing.owned => (backing.ips.clone(), backing.node.clone()),
         Observed::Resting(node) => (Vec::new(), Some(node.clone())),
         Observed::Here(_) | Observed::Absent | Observed::Unknown => (Vec::new(), None),
     };
+    if status.node_name.is_none() && may_be_where_it_was(subject, findings) {
+        status.node_name = before;
+    }
     if let Observed::Here(_) = observed {
         status.selector = Some(format!("{}={}", label::SANDBOX_NAME_HASH, subject.hash));
     }
+}
+
+/// Whether a session may be on the node it was on. The status is all that a
+/// controller knows which has just begun, of a node that it does not hear: were
+/// the name lost, the session would be made anew elsewhere, without its files.
+fn may_be_where_it_was(subject: &Subject<'_>, findings: &Findings) -> bool {
+    let refused = |trouble: &Trouble| matches!(trouble, Trouble::Refused(_));
+    let looked_for = !findings.troubles.iter().any(refused);
+    let gone = findings.observed == Observed::Absent && looked_for;
+    subject.server == Server::Session && !gone
 }
 
 fn tell_service(

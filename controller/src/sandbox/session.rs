@@ -246,11 +246,13 @@ fn observed(node: &str, session: &Session) -> Observed {
     }
 }
 
-/// On its node, and not begun: as a pod whose image is being pulled.
-fn waiting(node: &str) -> Observed {
+/// It has a place, and is not there yet: as a pod whose image is being pulled.
+/// The node has nothing that would be lost with it.
+fn waiting() -> Observed {
     Observed::Here(Backing {
         phase: "Pending".to_owned(),
-        ..backing(node, &Session::default(), false)
+        node: None,
+        ..backing("", &Session::default(), false)
     })
 }
 

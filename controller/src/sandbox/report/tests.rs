@@ -593,6 +593,32 @@ fn a_session_that_stands_still_keeps_its_node_and_says_what_a_pod_would() {
 }
 
 #[test]
+fn the_node_of_a_session_is_forgotten_only_when_nothing_is_there() {
+    let mut sandbox = sandbox();
+    sandbox.status.get_or_insert_default().node_name = Some("a".to_owned());
+    let node = |server, findings: &Findings| {
+        let subject = Subject {
+            server,
+            ..subject(&sandbox)
+        };
+        status(&subject, findings, "d", at(1)).node_name
+    };
+    let no_node = || Observed::Here(here("Pending"));
+    let refused = || Findings::refused(Refusal::NotWasm("x".to_owned()));
+    for unsure in [findings(Observed::Unknown), findings(no_node()), refused()] {
+        assert_eq!(node(Server::Session, &unsure).as_deref(), Some("a"));
+        assert_eq!(node(Server::Pod, &unsure), None);
+    }
+    let elsewhere = Backing {
+        node: Some("b".to_owned()),
+        ..here("Running")
+    };
+    let elsewhere = findings(Observed::Here(elsewhere));
+    assert_eq!(node(Server::Session, &elsewhere).as_deref(), Some("b"));
+    assert_eq!(node(Server::Session, &findings(Observed::Absent)), None);
+}
+
+#[test]
 fn who_is_not_ready_says_why_where_that_is_known() {
     let sandbox = sandbox();
     let backing = Backing {

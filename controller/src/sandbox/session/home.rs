@@ -25,19 +25,15 @@ pub(super) enum Whereabouts {
     Nowhere(Option<String>),
 }
 
-/// The node on which the status says that it is.
+/// The node on which the status says that it is, or that it was when it was
+/// last known.
 pub(super) fn said<'a>(subject: &Subject<'a>) -> Option<&'a str> {
     let Subject { sandbox, .. } = subject;
     let mut finalizers = sandbox.metadata.finalizers.iter().flatten();
     // A pod has been on a node too.
     let is_session = finalizers.any(|it| it == FINALIZER);
     let status = sandbox.status.as_ref().filter(|_| is_session)?;
-    // One that is only on its way there has no address, and nothing is lost
-    // with it.
-    let was_there = !status.pod_ips.is_empty()
-        || condition::is_true(&status.conditions, SUSPENDED)
-        || condition::is_true(&status.conditions, FINISHED);
-    status.node_name.as_deref().filter(|_| was_there)
+    status.node_name.as_deref()
 }
 
 /// Of what is not known, files are taken for granted.
@@ -175,14 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_there_is_not_missed() {
-        let was = |type_, ips: &[&str]| {
+    fn a_session_is_where_it_was_said_to_be_and_a_pod_has_none() {
+        for (type_, ips) in [("Ready", &["10.9.0.7"][..]), (SUSPENDED, &[]), ("x", &[])] {
             let placed = placed(sandbox(), type_, "r", ips);
-            said(&subject(&placed)).map(str::to_owned)
-        };
-        assert_eq!(was("Ready", &["10.9.0.7"]).as_deref(), Some("a"));
-        assert_eq!(was(SUSPENDED, &[]).as_deref(), Some("a"));
-        assert_eq!(was("PodScheduled", &[]), None);
+            assert_eq!(said(&subject(&placed)), Some("a"));
+        }
         let mut pod = placed(sandbox(), "Ready", "r", &["10.9.0.7"]);
         pod.metadata.finalizers = None;
         assert_eq!(said(&subject(&pod)), None);

@@ -195,7 +195,7 @@ impl Hands<'_> {
             // The node says when it has it: then it is asked again.
             LinkError::Refused(refusal) if refusal.reason() == Reason::ImagePending => {
                 wasm.fleet.waits(self.key());
-                Settled::as_is(waiting(node))
+                Settled::as_is(waiting())
             }
             error => Settled::with(
                 self.as_it_was(wasm, &error),

@@ -2,11 +2,10 @@
 //! until it is told to end.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context;
-use ipnet::IpNet;
-use mote_node::{Node, Prefixes, SandboxPort};
+use mote_node::{AddressSource, Node, SandboxPort};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -71,31 +70,23 @@ pub(crate) async fn bind(address: SocketAddr, advice: &str) -> Result<TcpListene
     Ok(listener.with_context(|| format!("failed to listen on {address}{advice}"))?)
 }
 
-/// A listener for each port of sandboxes' own addresses, and for each family
+/// A listener for each port of sandboxes' addresses, and for each family
 /// that they have. It hears all of the machine's addresses of that family;
 /// what is no sandbox's is turned away.
 pub(crate) fn open_doors(
-    prefixes: Prefixes,
+    addresses: AddressSource,
     advice: &str,
 ) -> Result<Vec<(SandboxPort, TcpListener)>, Failure> {
     let mut doors = Vec::new();
-    for prefix in prefixes.iter() {
+    for any in addresses.families() {
         for port in SandboxPort::ALL {
-            let address = any(prefix, port.number());
+            let address = SocketAddr::new(any, port.number());
             let door = listen(address)
                 .with_context(|| format!("failed to listen on {address}{advice}"))?;
             doors.push((port, door));
         }
     }
     Ok(doors)
-}
-
-/// Every address of the machine, of the family of this prefix.
-fn any(prefix: IpNet, port: u16) -> SocketAddr {
-    match prefix {
-        IpNet::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
-        IpNet::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
-    }
 }
 
 /// Listens to one family alone: the other has a listener of its own, or nobody

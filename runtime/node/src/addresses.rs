@@ -1,33 +1,52 @@
-//! Addresses for each sandbox, from prefixes that lead to this machine.
+//! Addresses for each sandbox, from prefixes that lead to this machine; or the
+//! machine's own for all of them, where none can be routed to it.
 
 mod own;
 mod pool;
 mod prefixes;
+mod source;
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mote_api::SandboxId;
 
-pub(crate) use own::Own;
+pub use own::Own;
 use pool::Pool;
 pub use prefixes::{Prefixes, PrefixesError};
+pub use source::{AddressSource, SourceError};
 
-/// The addresses of a node's sandboxes: each has one of every prefix.
-pub(crate) struct Addresses(Mutex<Vec<Pool>>);
+/// The addresses of a node's sandboxes: each has one of every prefix, or all
+/// have the same.
+pub(crate) struct Addresses {
+    pools: Mutex<Vec<Pool>>,
+    shared: Own,
+}
 
 impl Addresses {
-    /// Addresses of these prefixes; without any, no sandbox has one.
-    pub(crate) fn new(prefixes: Prefixes) -> Self {
-        Self(Mutex::new(prefixes.iter().map(Pool::new).collect()))
+    /// Addresses from there. Of no prefix, no sandbox has one.
+    pub(crate) fn new(source: AddressSource) -> Self {
+        let (prefixes, shared) = match source {
+            AddressSource::Prefixes(prefixes) => (prefixes, Own::default()),
+            AddressSource::Shared(shared) => (Prefixes::default(), shared),
+        };
+        Self {
+            pools: Mutex::new(prefixes.iter().map(Pool::new).collect()),
+            shared,
+        }
     }
 
     fn pools(&self) -> MutexGuard<'_, Vec<Pool>> {
         // Whoever held it left each pool whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many sandboxes may have theirs; `None` where none has any.
+    /// Whether all sandboxes have this address.
+    pub(crate) fn share(&self, address: IpAddr) -> bool {
+        self.shared.has(address.to_canonical())
+    }
+
+    /// How many sandboxes may have one of their own; `None` where none has.
     pub(crate) fn count(&self) -> Option<usize> {
         self.pools().iter().map(Pool::count).min()
     }
@@ -63,14 +82,17 @@ impl Addresses {
             };
             more.push(address);
         }
-        Ok(own.iter().chain(more).collect())
+        let shared = self.shared.iter();
+        Ok(own.iter().chain(more).chain(shared).collect())
     }
 
     /// Notes that a sandbox has these addresses from before; those of them
-    /// that are given now and that nobody else has.
+    /// that are given now, and that nobody else has or all have.
     pub(crate) fn take(&self, own: Own, id: &SandboxId) -> Own {
         let mut pools = self.pools();
-        let mut held = |address: &IpAddr| pools.iter_mut().any(|pool| pool.take(*address, id));
+        let mut held = |address: &IpAddr| {
+            self.shared.has(*address) || pools.iter_mut().any(|pool| pool.take(*address, id))
+        };
         own.iter().filter(|address| held(address)).collect()
     }
 
@@ -80,7 +102,7 @@ impl Addresses {
         own.iter().for_each(|address| free(&mut pools, address, id));
     }
 
-    /// Whose address it is.
+    /// Whose own address it is.
     pub(crate) fn owner(&self, address: IpAddr) -> Option<SandboxId> {
         let address = address.to_canonical();
         let pools = self.pools();
@@ -184,10 +206,36 @@ mod tests {
 
     #[test]
     fn without_a_prefix_nobody_has_one() {
-        let none = Addresses::new(Prefixes::default());
+        let none = Addresses::new(AddressSource::default());
         assert_eq!(
             (none.give(&id("a")), none.count()),
             (Ok(Own::default()), None)
         );
+    }
+
+    #[test]
+    fn addresses_that_all_share_are_nobodys_own_and_never_used_up() {
+        let addresses = of("shared,10.0.0.7,fd00::7");
+        let all = own(&["10.0.0.7", "fd00::7"]);
+        for name in ["a", "b"] {
+            assert_eq!(addresses.give(&id(name)), Ok(all));
+        }
+        addresses.free(all, &id("a"));
+        let address = "::ffff:10.0.0.7".parse().unwrap();
+        assert!(addresses.share(address) && addresses.owner(address).is_none());
+        assert!(!addresses.share("10.0.0.8".parse().unwrap()));
+        assert_eq!(addresses.count(), None);
+    }
+
+    #[test]
+    fn who_had_an_own_address_shares_one_and_back() {
+        let (own_ones, shared) = (of("127.77.0.0/29"), of("shared,10.0.0.7"));
+        let before = own_ones.give(&id("a")).unwrap();
+        let kept = shared.take(before, &id("a"));
+        assert_eq!(kept, Own::default());
+        let after = shared.complete(kept, &id("a")).unwrap();
+        assert_eq!(after, own(&["10.0.0.7"]));
+        assert_eq!(shared.take(after, &id("a")), after, "nothing to write anew");
+        assert_eq!(own_ones.take(after, &id("a")), Own::default());
     }
 }

@@ -6,7 +6,7 @@ use mote_api::Limits;
 use mote_host::HostConfig;
 use rand::RngExt;
 
-use crate::addresses::Prefixes;
+use crate::addresses::AddressSource;
 use crate::images::ImagesConfig;
 
 /// What a node needs to know.
@@ -24,8 +24,8 @@ pub struct NodeConfig {
     pub folders: Vec<PathBuf>,
     /// Sandboxes that may be there at once.
     pub sandboxes: usize,
-    /// Addresses to give to sandboxes, one of each prefix; none unless named.
-    pub addresses: Prefixes,
+    /// Addresses to give to sandboxes; none unless named.
+    pub addresses: AddressSource,
     /// What callers have to show.
     pub token: Option<Token>,
     /// From where images are pulled; none are, unless this is there.

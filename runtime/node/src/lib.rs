@@ -38,7 +38,7 @@ mod trace;
 mod tree;
 mod volumes;
 
-pub use addresses::{Prefixes, PrefixesError};
+pub use addresses::{AddressSource, Own, Prefixes, PrefixesError, SourceError};
 pub use config::{NodeConfig, SandboxLimits, Token, TokenError};
 pub use images::{Authorities, AuthoritiesError, Authority, AuthorityError, ImagesConfig};
 pub use node::{Node, NodeError, most_limits};

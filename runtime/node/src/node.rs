@@ -2,6 +2,7 @@
 
 mod admission;
 mod making;
+mod names;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -32,6 +33,7 @@ use crate::record::Record;
 use crate::sandbox::{Due, LifeError, Sandbox, Shared};
 use crate::store::{Home, Store, StoreError};
 use admission::Admission;
+use names::Names;
 
 /// How often it is looked who rests and whose time is over: what `ttl` and
 /// idle timeouts can be late by.
@@ -61,6 +63,7 @@ pub(crate) struct Inner {
 #[derive(Default)]
 struct Sandboxes {
     there: HashMap<SandboxId, Arc<Sandbox>>,
+    names: Names,
     /// Names of those that are being made.
     making: HashSet<SandboxId>,
 }
@@ -124,9 +127,11 @@ impl Node {
             let sandbox = Sandbox::new(Arc::clone(&shared), home, record, barred);
             (sandbox.id.clone(), Arc::new(sandbox))
         });
+        let there: HashMap<_, _> = sandboxes.collect();
         Ok(Self(Arc::new(Inner {
             sandboxes: Mutex::new(Sandboxes {
-                there: sandboxes.collect(),
+                names: Names::of(there.values()),
+                there,
                 making: HashSet::new(),
             }),
             admission,
@@ -141,6 +146,13 @@ impl Node {
     /// The sandbox of this name.
     pub(crate) fn find(&self, id: &SandboxId) -> Option<Arc<Sandbox>> {
         self.sandboxes().there.get(id).cloned()
+    }
+
+    /// The session of this name, as hosts of requests have it: of those that
+    /// had it one after the other, the last that was made.
+    pub(crate) fn find_named(&self, name: &str) -> Option<Arc<Sandbox>> {
+        let sandboxes = self.sandboxes();
+        sandboxes.there.get(sandboxes.names.latest(name)?).cloned()
     }
 
     fn sandboxes(&self) -> MutexGuard<'_, Sandboxes> {
@@ -187,7 +199,11 @@ impl Node {
     ) -> Result<(), LifeError> {
         sandbox.go().await?;
         let removed = self.0.shared.store.remove(&sandbox.id, &sandbox.home);
-        self.sandboxes().there.remove(&sandbox.id);
+        {
+            let mut sandboxes = self.sandboxes();
+            sandboxes.there.remove(&sandbox.id);
+            sandboxes.names.remove(sandbox);
+        }
         let addresses = sandbox.record().addresses;
         self.0.addresses.free(addresses, &sandbox.id);
         self.audit(&sandbox.id, action, None, caller);

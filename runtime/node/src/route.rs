@@ -10,9 +10,13 @@
 //!
 //! Guessed: gRPC by its content type, REST by a path below `/v1/`, else the
 //! python-runtime API. The headers are those of the sandbox router.
+//!
+//! At an address that sandboxes of a cluster share, the host name alone says
+//! which one it is, as their services have it: `NAME.NAMESPACE`,
+//! `NAME.NAMESPACE.svc` or `NAME.NAMESPACE.svc.DOMAIN`.
 
-use http::header::CONTENT_TYPE;
-use http::uri::PathAndQuery;
+use http::header::{CONTENT_TYPE, HOST};
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Uri};
 use mote_api::SandboxId;
 
@@ -67,6 +71,39 @@ pub(crate) fn route(host: Option<&str>, headers: &HeaderMap, uri: &Uri) -> Resul
         return named(id.to_owned(), headers, uri);
     }
     Ok(by_path(uri).unwrap_or(Route::Node))
+}
+
+/// The one host name of a request, without its port. Of two that differ, a
+/// proxy may have looked at the other one.
+fn only_host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let mut told = headers.get_all(HOST).iter();
+    let header = told.next().map(|host| Authority::try_from(host.as_bytes()));
+    if told.next().is_some() {
+        return None;
+    }
+    let host = match (uri.authority(), header.transpose().ok()?) {
+        (Some(one), Some(other)) if *one != other => return None,
+        (Some(one), _) => one.clone(),
+        (None, other) => other?,
+    };
+    let name = host.host();
+    // Before it there is nothing, behind it a port or nothing.
+    let port = host.as_str().strip_prefix(name)?;
+    let is_port = |port: &str| {
+        port.strip_prefix(':')
+            .is_some_and(|it| it.parse::<u16>().is_ok())
+    };
+    (port.is_empty() || is_port(port)).then(|| name.to_ascii_lowercase())
+}
+
+/// The session that a request is for, as `NAME.NAMESPACE`, by its host.
+pub(crate) fn session(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let host = only_host(headers, uri)?;
+    let mut labels = host.strip_suffix('.').unwrap_or(&host).split('.');
+    let (name, namespace) = (labels.next()?, labels.next()?);
+    let of_service = labels.next().is_none_or(|label| label == "svc");
+    let are_labels = !name.is_empty() && !namespace.is_empty() && labels.all(|it| !it.is_empty());
+    (of_service && are_labels).then(|| format!("{name}.{namespace}"))
 }
 
 fn named(id: String, headers: &HeaderMap, uri: &Uri) -> Result<Route, Lost> {
@@ -197,6 +234,67 @@ mod tests {
         for node in ["localhost", "127.0.0.1", "a.example"] {
             assert_eq!(at(node, &[], "/v1/files/x"), Ok(Route::Node), "{node}");
         }
+    }
+
+    /// The session of a request with these hosts.
+    fn session_of(hosts: &[&str], uri: &str) -> Option<String> {
+        let hosts = hosts.iter().map(|host| (HOST, host.parse().unwrap()));
+        let mut headers = HeaderMap::new();
+        hosts.for_each(|(name, host)| drop(headers.append(name, host)));
+        session(&headers, &uri.parse().unwrap())
+    }
+
+    #[test]
+    fn a_host_names_a_session_as_its_service_has_it() {
+        for host in [
+            "a.n",
+            "a.n:8080",
+            "a.n.svc",
+            "a.n.svc:1",
+            "a.n.svc.cluster.local",
+            "a.n.svc.cluster.local.:65535",
+            "A.N.Svc.Example.COM",
+        ] {
+            assert_eq!(session_of(&[host], "/").as_deref(), Some("a.n"), "{host}");
+            let whole = format!("http://{host}/v1/health");
+            for hosts in [&[][..], &[host]] {
+                assert_eq!(session_of(hosts, &whole).as_deref(), Some("a.n"), "{host}");
+            }
+        }
+        assert_eq!(
+            session_of(&["svc.svc.svc"], "/").as_deref(),
+            Some("svc.svc")
+        );
+    }
+
+    #[test]
+    fn another_host_names_nobody() {
+        for host in [
+            "",
+            "a",
+            "a.",
+            ".n",
+            "a..svc",
+            "a.n.x",
+            "a.n.pod.cluster.local",
+            "a.n.svc..",
+            "a.n.svc..local",
+            "a.b.n.svc.cluster.local",
+            "10.0.0.7",
+            "10.0.0.7:8080",
+            "[fd00::7]:8080",
+            "b@a.n",
+            "a.n:",
+            "a.n:x",
+            "a.n:99999",
+            "a.n/",
+            "a n.svc",
+        ] {
+            assert_eq!(session_of(&[host], "/"), None, "{host:?}");
+        }
+        assert_eq!(session_of(&[], "/"), None);
+        assert_eq!(session_of(&["a.n", "a.n"], "/"), None, "twice");
+        assert_eq!(session_of(&["a.n"], "http://b.n/"), None, "two of them");
     }
 
     #[test]

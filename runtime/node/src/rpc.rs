@@ -195,7 +195,8 @@ impl Rpc {
         v1::NodeInfo {
             name: self.0.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            prefixes: config.addresses.iter().map(|it| it.to_string()).collect(),
+            prefixes: config.addresses.prefixes(),
+            shared_addresses: config.addresses.shared(),
             memory_bytes: room.capacity(),
             reserved_bytes: room.reserved(),
             max_sessions: u32::try_from(most).unwrap_or(u32::MAX),

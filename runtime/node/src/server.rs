@@ -1,6 +1,8 @@
 //! Requests come in here, are let in or not, and go to the node or to one of
 //! its sandboxes.
 
+mod called;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,8 +13,8 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::header::{CONNECTION, LOCATION};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::header::LOCATION;
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use mote_api::SandboxId;
 use mote_surface::listen::{self, Connection, ListenLimits};
@@ -28,6 +30,7 @@ use crate::backend::Spoken;
 use crate::metrics::{self, Surface};
 use crate::node::Node;
 use crate::route::{self, Lost, Route};
+use called::Uncalled;
 
 /// What a node listens with.
 #[derive(Clone)]
@@ -48,7 +51,8 @@ struct Inner {
 enum Door {
     /// Of anybody, for the node or any sandbox.
     Node,
-    /// For the sandbox whose address was called, by the protocol of the port.
+    /// For the sandbox whose address was called, or that is named where they
+    /// share one, by the protocol of the port.
     Sandbox(Surface),
 }
 
@@ -114,7 +118,8 @@ impl Server {
     /// Counts a connection that may be made: where sandboxes are called as
     /// pods are, none to an address that is nobody's, and none that the
     /// sandbox's policy does not let in. Those that are open when a policy
-    /// changes stay, as under the network policies of Kubernetes.
+    /// changes stay, as under the network policies of Kubernetes. Where
+    /// sandboxes share an address, each request is judged instead.
     fn admit(&self, door: Door, connection: Connection) -> Option<metrics::Connection> {
         let node = &self.0.node.0;
         let metrics = &node.shared.observer.metrics;
@@ -122,30 +127,13 @@ impl Server {
             return Some(metrics.connection());
         };
         if self.0.open
-            && let Err((id, reason)) = self.may_call(connection)
+            && let Err(uncalled) = called::may_connect(&self.0.node, connection)
         {
             let peer = connection.peer.ip().to_canonical().to_string();
-            self.refuse(&peer, id.as_ref(), surface, reason);
+            self.refuse(&peer, uncalled.sandbox.as_ref(), surface, uncalled.reason);
             return None;
         }
         Some(metrics.connection())
-    }
-
-    /// Whether somebody may call the sandbox whose address is called.
-    fn may_call(
-        &self,
-        connection: Connection,
-    ) -> Result<(), (Option<SandboxId>, metrics::Refused)> {
-        let Connection { peer, local } = connection;
-        let node = &self.0.node;
-        let owner = node.0.addresses.owner(local.ip());
-        let found = owner.and_then(|id| node.find(&id));
-        let sandbox = found.ok_or((None, metrics::Refused::NoSandbox))?;
-        let admits = |policy: &str| node.0.policies.admit(policy, peer.ip(), local.port());
-        if sandbox.look(|record| admits(record.policy())) == Some(true) {
-            return Ok(());
-        }
-        Err((Some(sandbox.id.clone()), metrics::Refused::Policy))
     }
 
     async fn answer(self, door: Door, mut request: Request<Incoming>) -> Response<Body> {
@@ -153,12 +141,14 @@ impl Server {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let metrics = &self.0.node.0.shared.observer.metrics;
-        let whither = self.whither(door, &request, connection);
-        if let (true, Door::Sandbox(surface), Err(_)) = (self.0.open, door, &whither) {
-            let peer = connection.peer.ip().to_string();
-            self.refuse(&peer, None, surface, metrics::Refused::NoSandbox);
-            return misdirected();
-        }
+        let whither = match (door, self.whither(door, &request, connection)) {
+            (Door::Sandbox(surface), Err(Astray::Uncalled(uncalled))) if self.0.open => {
+                let peer = connection.peer.ip().to_canonical().to_string();
+                self.refuse(&peer, uncalled.sandbox.as_ref(), surface, uncalled.reason);
+                return uncalled.response(surface);
+            }
+            (_, whither) => whither.map_err(|astray| astray.lost(connection)),
+        };
         let surface = match &whither {
             Ok(Route::Sandbox(_, surface, _)) => *surface,
             Ok(Route::Node) | Err(_) => Surface::Api,
@@ -228,18 +218,15 @@ impl Server {
         door: Door,
         request: &Request<Incoming>,
         connection: Connection,
-    ) -> Result<Route, Lost> {
+    ) -> Result<Route, Astray> {
         match door {
             Door::Node => {
                 let host = auth::host(request.headers(), request.uri());
-                route::route(host, request.headers(), request.uri())
+                Ok(route::route(host, request.headers(), request.uri())?)
             }
             Door::Sandbox(surface) => {
-                let address = connection.local.ip();
-                match self.0.node.0.addresses.owner(address) {
-                    Some(id) => Ok(Route::Sandbox(id, surface, None)),
-                    None => Err(Lost::Name(address.to_string())),
-                }
+                let id = called::sandbox(&self.0.node, request, connection)?;
+                Ok(Route::Sandbox(id, surface, None))
             }
         }
     }
@@ -303,7 +290,34 @@ impl Server {
     }
 }
 
-/// A port of sandboxes' own addresses.
+/// Why a request goes nowhere.
+enum Astray {
+    Lost(Lost),
+    Uncalled(Uncalled),
+}
+
+impl Astray {
+    fn lost(self, connection: Connection) -> Lost {
+        match self {
+            Self::Lost(lost) => lost,
+            Self::Uncalled(_) => Lost::Name(connection.local.ip().to_string()),
+        }
+    }
+}
+
+impl From<Lost> for Astray {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+impl From<Uncalled> for Astray {
+    fn from(uncalled: Uncalled) -> Self {
+        Self::Uncalled(uncalled)
+    }
+}
+
+/// A port of sandboxes' addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SandboxPort {
     /// The REST interface of sandboxd.
@@ -359,13 +373,6 @@ fn below(prefix: &str, mut response: Response<Body>) -> Response<Body> {
         *to = whole;
     }
     response
-}
-
-/// To who called an address that is no sandbox's: there is nothing more to say
-/// on this connection.
-fn misdirected() -> Response<Body> {
-    let close = [(CONNECTION, HeaderValue::from_static("close"))];
-    (StatusCode::MISDIRECTED_REQUEST, close).into_response()
 }
 
 fn denied(surface: Surface, reason: metrics::Refused, text: &str) -> Response<Body> {

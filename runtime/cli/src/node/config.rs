@@ -7,7 +7,7 @@ use std::time::Duration;
 use mote_api::{ByteSize, Limits};
 use mote_host::HostConfig;
 use mote_node::{
-    Authority, IdentityFiles, ImagesConfig, NodeConfig, Prefixes, RpcConfig, SandboxLimits,
+    AddressSource, Authority, IdentityFiles, ImagesConfig, NodeConfig, RpcConfig, SandboxLimits,
     most_limits,
 };
 
@@ -29,6 +29,12 @@ Each sandbox has addresses of its own, one of each prefix that --addresses or
 --addresses-file names, which may be one of IPv4 and one of IPv6: the machine
 has to route them to itself (ip route add local PREFIX dev lo). Whoever reaches one may call the sandbox, as if it were a
 pod, at the ports 8080 (REST), 9090 (gRPC) and 8888 (python-runtime).
+
+Where no prefix can be routed, all share the machine's own addresses: shared,
+and one of each family. The Host header (:authority in HTTP/2) of each request
+then names its sandbox: NAME.NAMESPACE, NAME.NAMESPACE.svc or
+NAME.NAMESPACE.svc.DOMAIN. Whom the sandbox's policy does not let in is not told
+whether there is one of that name.
 
 A sandbox's image that is not built in is an OCI reference. It is pulled from
 its registry over TLS, once for all sandboxes, and kept in --state; the one
@@ -69,10 +75,10 @@ pub(crate) struct NodeArgs {
     /// DNS name in the controller's certificate
     #[arg(long, value_name = "NAME", default_value = "mote-controller")]
     client_name: String,
-    /// Addresses of this machine to give to sandboxes, such as 10.99.7.0/24 or 10.99.7.0/24,fd00:99:7::/64
+    /// Addresses of this machine to give to sandboxes, such as 10.99.7.0/24, or 10.99.7.0/24,fd00:99:7::/64, or shared,10.0.0.7
     #[arg(long, value_name = "PREFIX[,PREFIX]", group = "prefix")]
-    addresses: Option<Prefixes>,
-    /// File that holds these prefixes
+    addresses: Option<AddressSource>,
+    /// File that says so
     #[arg(long, value_name = "FILE", group = "prefix")]
     addresses_file: Option<PathBuf>,
     /// Memory to give to sandboxes [default: 80 % of what this process may have]
@@ -124,12 +130,13 @@ pub(super) struct Config {
 
 pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failure> {
     let mut mistakes = Vec::new();
-    let prefixes = noted(&mut mistakes, prefixes_of(&args));
+    let addresses = noted(&mut mistakes, addresses_of(&args));
     let memory = noted(&mut mistakes, args.memory.map_or_else(memory::to_give, Ok));
     let usual = noted(&mut mistakes, limits(args.timeout.into()));
     let extra = args.registry_ca.as_deref().map(authorities::read);
     let extra = noted(&mut mistakes, extra.transpose());
-    let (Some(prefixes), Some(memory), Some(usual), Some(extra)) = (prefixes, memory, usual, extra)
+    let (Some(addresses), Some(memory), Some(usual), Some(extra)) =
+        (addresses, memory, usual, extra)
     else {
         return Err(Failure::Usage(mistakes));
     };
@@ -155,7 +162,7 @@ pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failu
         state,
         host,
         sandboxes: args.sandboxes,
-        addresses: prefixes,
+        addresses,
         token: None,
         images: Some(images),
     };
@@ -183,9 +190,9 @@ fn noted<T>(mistakes: &mut Vec<String>, checked: Result<T, String>) -> Option<T>
     checked.map_err(|mistake| mistakes.push(mistake)).ok()
 }
 
-fn prefixes_of(args: &NodeArgs) -> Result<Prefixes, String> {
+fn addresses_of(args: &NodeArgs) -> Result<AddressSource, String> {
     match (&args.addresses, &args.addresses_file) {
-        (Some(prefixes), _) => Ok(*prefixes),
+        (Some(addresses), _) => Ok(*addresses),
         (None, Some(file)) => prefix::read(file),
         (None, None) => Err("name the sandboxes' addresses with --addresses PREFIX".to_owned()),
     }

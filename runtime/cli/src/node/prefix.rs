@@ -1,28 +1,28 @@
-//! The file that names the prefixes of sandboxes' addresses.
+//! The file that names the addresses of sandboxes.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use mote_node::{Prefixes, PrefixesError};
+use mote_node::{AddressSource, SourceError};
 
 use crate::paths;
 
-/// Longest file that names prefixes: a line or two.
+/// Longest file that names prefixes, or addresses that are shared: a line or two.
 const MAX_FILE_BYTES: u64 = 4096;
 
-/// The prefixes that a file names.
+/// The addresses that a file names.
 ///
 /// # Errors
 /// It names none, or two of one family; as a sentence.
-pub(super) fn read(path: &Path) -> Result<Prefixes, String> {
+pub(super) fn read(path: &Path) -> Result<AddressSource, String> {
     let wrong = |why: String| format!("--addresses-file {}: {why}", path.display());
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text))
         .map_err(|error| wrong(paths::reason(&error)))?;
     text.parse()
-        .map_err(|error: PrefixesError| wrong(error.to_string()))
+        .map_err(|error: SourceError| wrong(error.to_string()))
 }
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_names_prefixes_line_by_line() {
+    fn a_file_names_addresses_line_by_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("addresses");
         std::fs::write(&path, "10.99.7.0/24\nfd00:99:7::/64\n").unwrap();
@@ -38,6 +38,8 @@ mod tests {
             read(&path),
             Ok("10.99.7.0/24,fd00:99:7::/64".parse().unwrap())
         );
+        std::fs::write(&path, "shared\n10.0.0.7\n").unwrap();
+        assert_eq!(read(&path), Ok("shared,10.0.0.7".parse().unwrap()));
         std::fs::write(&path, "10.99.7.0/24\n10.98.7.0/24\n").unwrap();
         let error = read(&path).unwrap_err();
         let told = format!("--addresses-file {}: ", path.display());

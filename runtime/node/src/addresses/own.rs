@@ -1,22 +1,27 @@
-//! The addresses of one sandbox.
+//! The addresses of one sandbox, or of one machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// A sandbox's own addresses: of each family one, or none.
+/// Addresses of one's own: of each family one, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Kept", into = "Vec<IpAddr>")]
-pub(crate) struct Own {
+pub struct Own {
     v4: Option<Ipv4Addr>,
     v6: Option<Ipv6Addr>,
 }
 
 impl Own {
     /// All of them, IPv4 first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = IpAddr> {
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> {
         let v4 = self.v4.into_iter().map(IpAddr::V4);
         v4.chain(self.v6.into_iter().map(IpAddr::V6))
+    }
+
+    /// Whether this is one of them.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.iter().any(|own| own == address)
     }
 
     /// Whether there is one of the family of `address`.

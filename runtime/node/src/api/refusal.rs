@@ -40,6 +40,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
     }
 
+    /// It is for nobody at the address that was called.
+    pub(crate) fn misdirected(message: &str) -> Self {
+        let status = StatusCode::MISDIRECTED_REQUEST;
+        Self::new(status, "NOT_FOUND", message.to_owned())
+    }
+
     pub(crate) fn denied(status: StatusCode, message: &str) -> Self {
         let code = match status {
             StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",

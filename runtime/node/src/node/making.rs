@@ -203,6 +203,7 @@ impl Reserved {
         self.kept = true;
         let mut sandboxes = self.node.sandboxes();
         sandboxes.making.remove(&self.id);
+        sandboxes.names.add(sandbox);
         sandboxes.there.insert(self.id.clone(), Arc::clone(sandbox));
     }
 }

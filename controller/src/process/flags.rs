@@ -178,7 +178,7 @@ pub fn help() -> String {
     let mut text = "mote-controller reconciles the objects of the Agent Sandbox API.\n\n\
         usage: mote-controller [FLAG]…        runs until it is told to end\n       \
                mote-controller crds [FOLDER]  writes the CRDs into FOLDER (deploy/crds)\n       \
-               mote-controller node-address --node=NAME --out=FILE [--addresses=PREFIX[,PREFIX]]\n\
+               mote-controller node-address --node=NAME --out=FILE [--addresses=PREFIX[,PREFIX]|pods-upper-half|shared]\n\
                                               routes the addresses of a node's sandboxes to it\n\n\
         -flag and --flag mean the same. A value follows after = or as the next word;\n\
         a switch needs none.\n\n"

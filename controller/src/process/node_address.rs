@@ -1,6 +1,6 @@
 //! `mote-controller node-address`: run on a node before its node host, with
-//! the right to change routes. Chooses the prefixes of its sandboxes, lets the
-//! node take them for its own, and writes them down for the node host.
+//! the right to change routes. Chooses the addresses of its sandboxes, lets the
+//! node take their prefixes for its own, and writes them down for the node host.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
 
-use crate::wasm::address;
+use crate::wasm::address::{self, Given, SHARED};
 
 /// The loopback device, which every network namespace has first.
 const LOOPBACK: u32 = 1;
@@ -26,9 +26,9 @@ const LOCAL_TABLE: u32 = 255;
 pub struct NodeAddress {
     /// The node.
     pub node: String,
-    /// Where the prefixes are written to.
+    /// Where the addresses are written to.
     pub out: PathBuf,
-    /// The prefixes, in place of the node's annotation.
+    /// What is said of them, in place of the node's annotation.
     pub addresses: Option<String>,
 }
 
@@ -40,19 +40,32 @@ pub async fn run(told: NodeAddress) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("no cluster")?;
     let nodes = Api::<Node>::all(client).list(&ListParams::default()).await;
     let nodes = nodes.context("failed to list nodes")?.items;
-    let prefixes = address::choose(told.addresses.as_deref(), &told.node, &nodes)?;
-    for prefix in &prefixes {
-        route(*prefix)
-            .await
-            .with_context(|| format!("failed to route {prefix} to this node"))?;
+    let given = address::choose(told.addresses.as_deref(), &told.node, &nodes)?;
+    if let Given::Prefixes(prefixes) = &given {
+        for prefix in prefixes {
+            route(*prefix)
+                .await
+                .with_context(|| format!("failed to route {prefix} to this node"))?;
+        }
     }
-    let lines: String = prefixes.iter().map(|it| format!("{it}\n")).collect();
+    let lines = lines(&given);
     write(&told.out, &lines)?;
     print!(
         "sandboxes of node {} have the addresses\n{lines}",
         told.node
     );
     Ok(())
+}
+
+/// The addresses as the node host reads them.
+fn lines(given: &Given) -> String {
+    match given {
+        Given::Prefixes(prefixes) => prefixes.iter().map(|it| format!("{it}\n")).collect(),
+        Given::Shared(own) => {
+            let own = own.iter().map(|it| format!("{it}\n"));
+            std::iter::once(format!("{SHARED}\n")).chain(own).collect()
+        }
+    }
 }
 
 /// Lets this node take every address of the prefix for its own.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Node;
+use mote_rpc::v1::NodeInfo;
 
 /// On nodes: the prefixes whose addresses lead to the node and are no pod's, of
 /// each family one at most, with a comma between them.
@@ -12,6 +13,14 @@ pub const ADDRESSES: &str = "mote.dev/addresses";
 /// In place of a prefix: the upper half of what the node's pods have, which is
 /// left to sandboxes where the network's plugin is told to give the lower one.
 pub const UPPER_HALF: &str = "pods-upper-half";
+
+/// In place of all prefixes: sandboxes share the node's own addresses, and the
+/// host of a request says which one it is for.
+pub const SHARED: &str = "shared";
+
+/// Of a node's addresses in its status, the kind that leads to it from within
+/// the cluster.
+const INTERNAL: &str = "InternalIP";
 
 /// The fewest bits that tell the addresses of a prefix apart: a smaller one
 /// has no room for more than two sandboxes.
@@ -40,6 +49,15 @@ pub enum AddressError {
     /// The half of something that is not there.
     #[error("node {0} has no pod CIDR to take the upper half of; give a prefix")]
     NoPods(String),
+    /// It has none to share.
+    #[error("node {0} has no {INTERNAL} that its sandboxes could share; give a prefix")]
+    NoOwn(String),
+    /// What is said to be shared is not the node's.
+    #[error(
+        "its node host says that its sandboxes share {0}, which is not what node {1} has as its \
+         {INTERNAL}; restart the node host"
+    )]
+    NotOwn(String, String),
     /// Its annotation says otherwise.
     #[error(
         "its node host has the addresses {0}, which the annotation {ADDRESSES} of node {1} does not \
@@ -49,6 +67,25 @@ pub enum AddressError {
     /// Others have it.
     #[error("the prefix {0} overlaps {1}, which {2} has; choose another")]
     Overlap(IpNet, String, String),
+}
+
+/// The addresses of a node's sandboxes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Given {
+    /// Each has one of each of these prefixes, of which no two are of one
+    /// family.
+    Prefixes(Vec<IpNet>),
+    /// All have these, which are the node's own, of each family one at most.
+    Shared(Vec<IpAddr>),
+}
+
+impl Given {
+    fn holds(&self, prefix: &IpNet) -> bool {
+        match self {
+            Self::Prefixes(given) => given.iter().any(|given| given.contains(prefix)),
+            Self::Shared(own) => own.iter().any(|own| IpNet::from(*own) == *prefix),
+        }
+    }
 }
 
 /// What Kubernetes says of the addresses of a node.
@@ -61,6 +98,8 @@ pub(super) struct Site {
     pods: Vec<IpNet>,
     /// Its own.
     own: Vec<IpNet>,
+    /// Those of them that lead to it from within the cluster.
+    internal: Vec<IpAddr>,
 }
 
 impl Site {
@@ -71,7 +110,13 @@ impl Site {
         let cidrs = node.spec.as_ref().and_then(|spec| spec.pod_cidrs.as_ref());
         let status = node.status.as_ref();
         let own = status.and_then(|status| status.addresses.as_ref());
-        let own = own.into_iter().flatten();
+        // Some are names.
+        let own: Vec<_> = own
+            .into_iter()
+            .flatten()
+            .filter_map(|it| Some((it.type_ == INTERNAL, it.address.parse::<IpAddr>().ok()?)))
+            .collect();
+        let internal = own.iter().filter(|(internal, _)| *internal);
         Self {
             name: metadata.name.clone().unwrap_or_default(),
             annotated: annotations.and_then(|all| all.get(ADDRESSES)).cloned(),
@@ -80,12 +125,25 @@ impl Site {
                 .flatten()
                 .filter_map(|it| it.parse().ok())
                 .collect(),
-            // Some are names.
-            own: own
-                .filter_map(|it| it.address.parse::<IpAddr>().ok())
-                .map(IpNet::from)
-                .collect(),
+            internal: internal.map(|(_, address)| *address).collect(),
+            own: own.iter().map(|(_, address)| (*address).into()).collect(),
         }
+    }
+
+    /// What its sandboxes share, if they do: its first address of each family,
+    /// IPv4 first.
+    fn shared(&self) -> Result<Given, AddressError> {
+        let leads_there = |it: &&IpAddr| !leads_nowhere(**it) && !is_of_a_link(**it);
+        let internal = || self.internal.iter().filter(leads_there).copied();
+        let v4 = internal().find(IpAddr::is_ipv4);
+        let all: Vec<_> = v4
+            .into_iter()
+            .chain(internal().find(IpAddr::is_ipv6))
+            .collect();
+        if all.is_empty() {
+            return Err(AddressError::NoOwn(self.name.clone()));
+        }
+        Ok(Given::Shared(all))
     }
 
     /// What is said to lead to the node: of its own pods, a part may be left
@@ -97,24 +155,28 @@ impl Site {
     }
 }
 
-/// The prefixes of a node: what was given by flag, or else its annotation.
+/// The addresses of a node's sandboxes: what was given by flag, or else its
+/// annotation.
 ///
 /// # Errors
 /// There is none, one cannot be one, or overlaps what another node has.
-pub fn choose(given: Option<&str>, name: &str, nodes: &[Node]) -> Result<Vec<IpNet>, AddressError> {
+pub fn choose(given: Option<&str>, name: &str, nodes: &[Node]) -> Result<Given, AddressError> {
     let sites: Vec<_> = nodes.iter().map(Site::of).collect();
     let own = sites.iter().find(|site| site.name == name);
     let text = given
         .or_else(|| own?.annotated.as_deref())
         .ok_or_else(|| AddressError::None(name.to_owned()))?;
-    let prefixes = read(text, name, own)?;
+    let prefixes = match read(text, name, own)? {
+        Given::Prefixes(prefixes) => prefixes,
+        shared @ Given::Shared(_) => return Ok(shared),
+    };
     for prefix in &prefixes {
         for site in &sites {
             let others = (site.name != name).then(|| site.said());
             free(*prefix, site, others.into_iter().flatten())?;
         }
     }
-    Ok(prefixes)
+    Ok(Given::Prefixes(prefixes))
 }
 
 /// Checks what the host of a node says it has: who has taken a node over may
@@ -123,20 +185,21 @@ pub fn choose(given: Option<&str>, name: &str, nodes: &[Node]) -> Result<Vec<IpN
 ///
 /// # Errors
 /// One cannot be a prefix for sandboxes, is not what the node was given, or
-/// overlaps what Kubernetes says another node has.
+/// overlaps what Kubernetes says another node has; or what is shared is not the
+/// node's.
 pub(super) fn check<'a>(
-    told: &[String],
+    told: &NodeInfo,
     own: &Site,
     others: impl Iterator<Item = &'a Site>,
 ) -> Result<(), AddressError> {
+    check_shared(told, own)?;
     // One more than there can be: enough to see that there are too many.
-    let prefixes = told.iter().take(MAX_PREFIXES + 1);
+    let prefixes = told.prefixes.iter().take(MAX_PREFIXES + 1);
     let prefixes = prefixes.map(|it| parse(it)).collect::<Result<_, _>>()?;
     let prefixes = of_each_family(prefixes)?;
     if let Some(annotated) = &own.annotated {
         let given = read(annotated, &own.name, Some(own))?;
-        let is_given = |prefix: &&IpNet| given.iter().any(|given| given.contains(*prefix));
-        if let Some(prefix) = prefixes.iter().find(|prefix| !is_given(prefix)) {
+        if let Some(prefix) = prefixes.iter().find(|prefix| !given.holds(prefix)) {
             return Err(AddressError::NotGiven(*prefix, own.name.clone()));
         }
     }
@@ -151,10 +214,38 @@ pub(super) fn check<'a>(
     Ok(())
 }
 
+/// Checks what the host of a node says that its sandboxes share.
+fn check_shared(told: &NodeInfo, own: &Site) -> Result<(), AddressError> {
+    if told.shared_addresses.is_empty() {
+        return Ok(());
+    }
+    let (shared, given) = (own.shared(), own.annotated.as_deref());
+    let given = given.map(|given| read(given, &own.name, Some(own)));
+    let given = given.transpose()?;
+    for text in &told.shared_addresses {
+        let address = text.parse::<IpAddr>().ok().map(IpNet::from);
+        let is_own = |it: &IpNet| shared.as_ref().is_ok_and(|own| own.holds(it));
+        let not_own = || AddressError::NotOwn(text.clone(), own.name.clone());
+        let address = address.filter(is_own).ok_or_else(not_own)?;
+        if given.as_ref().is_some_and(|given| !given.holds(&address)) {
+            return Err(AddressError::NotGiven(address, own.name.clone()));
+        }
+    }
+    Ok(())
+}
+
 /// What was said of a node.
-fn read(text: &str, name: &str, own: Option<&Site>) -> Result<Vec<IpNet>, AddressError> {
+fn read(text: &str, name: &str, own: Option<&Site>) -> Result<Given, AddressError> {
     let mut prefixes = Vec::new();
-    for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
+    let words = || text.split([',', ' ']).filter(|word| !word.is_empty());
+    if words().any(|word| word == SHARED) {
+        if words().count() > 1 {
+            return Err(AddressError::Unfit(text.to_owned(), ALONE));
+        }
+        let nowhere = || AddressError::NoOwn(name.to_owned());
+        return own.ok_or_else(nowhere)?.shared();
+    }
+    for word in words() {
         if word == UPPER_HALF {
             let pods = own.into_iter().flat_map(|own| own.pods.iter().copied());
             let halves: Vec<_> = pods.filter_map(upper).collect();
@@ -169,7 +260,7 @@ fn read(text: &str, name: &str, own: Option<&Site>) -> Result<Vec<IpNet>, Addres
     if prefixes.is_empty() {
         return Err(AddressError::Unfit(text.to_owned(), WRITTEN));
     }
-    of_each_family(prefixes)
+    of_each_family(prefixes).map(Given::Prefixes)
 }
 
 /// Prefixes of which each family has one at most, IPv4 first.
@@ -209,6 +300,8 @@ pub(super) fn overlap(one: &IpNet, other: &IpNet) -> bool {
 
 /// How a prefix is written.
 const WRITTEN: &str = "write it as 10.1.128.0/17";
+/// What is written beside no prefix.
+const ALONE: &str = "where sandboxes share the node's addresses, they have no others";
 
 fn parse(text: &str) -> Result<IpNet, AddressError> {
     let unfit = |why| AddressError::Unfit(text.to_owned(), why);
@@ -221,7 +314,7 @@ fn parse(text: &str) -> Result<IpNet, AddressError> {
         return Err(unfit("it holds too much of the network"));
     }
     let address = prefix.network();
-    if address.is_loopback() || address.is_multicast() || address.is_unspecified() {
+    if leads_nowhere(address) {
         return Err(unfit("nothing on the network leads there"));
     }
     if is_of_a_link(address) {
@@ -231,6 +324,10 @@ fn parse(text: &str) -> Result<IpNet, AddressError> {
         return Err(unfit("it is an IPv4 prefix; write it as one"));
     }
     Ok(prefix)
+}
+
+fn leads_nowhere(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_multicast() || address.is_unspecified()
 }
 
 fn is_of_a_link(address: IpAddr) -> bool {
@@ -248,197 +345,4 @@ fn upper(pods: IpNet) -> Option<IpNet> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn node(name: &str, addresses: Option<&str>, pods: &[&str], own: &str) -> Node {
-        let annotations = addresses.map_or(Value::Null, |prefix| json!({ ADDRESSES: prefix }));
-        serde_json::from_value(json!({
-            "metadata": { "name": name, "annotations": annotations },
-            "spec": { "podCIDRs": pods },
-            "status": { "addresses": [{ "type": "InternalIP", "address": own }] },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn the_flag_comes_before_the_annotation() {
-        let nodes = [node(
-            "a",
-            Some("10.1.128.0/17"),
-            &["10.1.0.0/16"],
-            "10.0.0.1",
-        )];
-        assert_eq!(chosen(None, &nodes), "10.1.128.0/17");
-        assert_eq!(chosen(Some("fd00:1::7/64"), &nodes), "fd00:1::/64");
-    }
-
-    #[test]
-    fn a_node_has_a_prefix_of_each_family_ipv4_first() {
-        let nodes = [node(
-            "a",
-            Some("fd00:1::/64, 10.1.128.0/17"),
-            &[],
-            "10.0.0.1",
-        )];
-        assert_eq!(chosen(None, &nodes), "10.1.128.0/17 fd00:1::/64");
-        let two = choose(Some("10.1.0.0/24,10.2.0.0/24"), "a", &nodes).unwrap_err();
-        assert!(
-            two.to_string()
-                .contains("10.1.0.0/24 and 10.2.0.0/24 are of one family"),
-            "{two}"
-        );
-    }
-
-    #[test]
-    fn the_upper_half_of_what_its_pods_have_can_be_a_nodes() {
-        let nodes = [
-            node("b", None, &["10.2.0.0/24", "fd00:2::/64"], "10.0.0.2"),
-            node("a", None, &["10.1.0.0/24", "fd00:1::/64"], "10.0.0.1"),
-            node("c", None, &["10.3.0.0/30"], "10.0.0.3"),
-        ];
-        assert_eq!(
-            chosen(Some(UPPER_HALF), &nodes),
-            "10.1.0.128/25 fd00:1:0:0:8000::/65"
-        );
-        for without in ["c", "unknown"] {
-            let told = choose(Some(UPPER_HALF), without, &nodes).unwrap_err();
-            assert_eq!(told, AddressError::NoPods(without.to_owned()));
-        }
-    }
-
-    /// What node `a` has.
-    fn chosen(given: Option<&str>, nodes: &[Node]) -> String {
-        let chosen = choose(given, "a", nodes).unwrap();
-        let chosen: Vec<_> = chosen.iter().map(ToString::to_string).collect();
-        chosen.join(" ")
-    }
-
-    #[test]
-    fn a_node_of_which_nobody_said_anything_has_none() {
-        let told = choose(None, "a", &[node("a", None, &[], "10.0.0.1")]).unwrap_err();
-        assert!(
-            told.to_string()
-                .contains("node a has no annotation mote.dev/addresses"),
-            "{told}"
-        );
-    }
-
-    #[test]
-    fn what_another_node_has_is_not_taken() {
-        let others = [
-            node(
-                "b",
-                Some("10.2.0.0/16,fd00:2::/64"),
-                &["10.3.0.0/16"],
-                "10.4.0.1",
-            ),
-            node("a", None, &["10.1.0.0/16"], "10.0.0.1"),
-        ];
-        for (prefix, taken) in [
-            ("10.2.3.0/24", Some("10.2.0.0/16")),
-            ("10.9.0.0/24,fd00:2::/48", Some("fd00:2::/64")),
-            ("10.3.128.0/17", Some("10.3.0.0/16")),
-            ("10.4.0.0/24", Some("10.4.0.1/32")),
-            ("10.0.0.0/24", Some("10.0.0.1/32")),
-            // A part of its own pods' may be left for them.
-            ("10.1.128.0/17", None),
-        ] {
-            let told = choose(Some(prefix), "a", &others)
-                .err()
-                .map(|error| error.to_string());
-            assert_eq!(told.is_some(), taken.is_some(), "{prefix}: {told:?}");
-            assert!(
-                told.unwrap_or_default().contains(taken.unwrap_or_default()),
-                "{prefix}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_prefix_that_leads_nowhere_or_everywhere_is_refused() {
-        for text in [
-            "",
-            "10.1.0.0",
-            "10.1.0.0/31",
-            "0.0.0.0/0",
-            "127.0.0.0/8",
-            "224.0.0.0/16",
-            "169.254.0.0/24",
-            "fe80::/64",
-            "::ffff:10.1.0.0/112",
-            "10.1.0.0/24,x/8",
-            " , ",
-        ] {
-            assert!(
-                matches!(choose(Some(text), "a", &[]), Err(AddressError::Unfit(..))),
-                "{text}"
-            );
-        }
-    }
-
-    /// What is said of a host of node `a`, whose node has this annotation.
-    fn checked(annotation: Option<&str>, told: &[&str]) -> Result<(), AddressError> {
-        let own = Site::of(&node("a", annotation, &["10.1.0.0/16"], "192.0.2.1"));
-        let others = [
-            node("b", Some("10.9.0.0/16"), &["10.2.0.0/16"], "192.0.2.2"),
-            node("c", None, &["fd00:3::/64"], "192.0.2.3"),
-        ];
-        let others: Vec<_> = others.iter().map(Site::of).collect();
-        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
-        check(&told, &own, others.iter())
-    }
-
-    #[test]
-    fn a_host_says_that_it_has_what_its_node_was_given() {
-        let annotated = Some("10.1.128.0/17,fd00:1::/64");
-        for (annotation, told) in [
-            (None, &[][..]),
-            (None, &["10.1.128.0/17", "fd00:1::/64"]),
-            // Whose that is, the age of the nodes decides.
-            (None, &["10.9.0.0/24"]),
-            (annotated, &[]),
-            (annotated, &["10.1.128.0/17", "fd00:1::/64"]),
-            (Some(UPPER_HALF), &["10.1.128.0/17"]),
-        ] {
-            assert_eq!(checked(annotation, told), Ok(()), "{annotation:?} {told:?}");
-        }
-    }
-
-    #[test]
-    fn a_host_that_says_it_has_what_is_others_or_everything_is_refused() {
-        let annotated = Some("10.1.128.0/17");
-        for (annotation, told, why) in [
-            (None, &["0.0.0.0/0"][..], "it holds too much of the network"),
-            (None, &["::/0"], "it holds too much of the network"),
-            (None, &["10.2.0.0/24"], "10.2.0.0/16, which node b has"),
-            (None, &["10.0.0.0/8"], "10.2.0.0/16, which node b has"),
-            (None, &["fd00::/16"], "fd00:3::/64, which node c has"),
-            (None, &["192.0.2.0/30"], "192.0.2.1/32, which node a has"),
-            (None, &["192.0.2.2/31"], "no room"),
-            (None, &["10.3.0.0/24", "10.4.0.0/24"], "of one family"),
-            (
-                None,
-                &["10.3.0.0/24", "fd00:4::/64", "x"],
-                "\"x\" is no prefix",
-            ),
-            (
-                annotated,
-                &["10.1.0.0/16"],
-                "10.1.0.0/16, which the annotation",
-            ),
-            (
-                annotated,
-                &["10.3.0.0/24"],
-                "10.3.0.0/24, which the annotation",
-            ),
-            (annotated, &["fd00:1::/64"], "does not give it; restart"),
-            (Some("?"), &["10.1.128.0/17"], "\"?\" is no prefix"),
-        ] {
-            let refused = checked(annotation, told).unwrap_err().to_string();
-            assert!(refused.contains(why), "{told:?}: {refused}");
-        }
-    }
-}
+mod tests;

@@ -31,8 +31,8 @@ pub use kubectl::{crash, kubectl, kubectl_fails};
 pub use manifest::{busybox, claim, open_template, patience, pool, sandbox, session, template};
 pub use metrics::Scrape;
 pub use nodes::{
-    Undo, cordon, cut_off, insecure_registries, kill_host, kill_process, nodes, prefixes,
-    readdress, taint, two_nodes, without_host,
+    Undo, cordon, cut_off, insecure_registries, kill_controller, kill_host, kill_process, nodes,
+    prefixes, readdress, taint, two_nodes, without_host,
 };
 pub use proxy::{Fault, Faults, FaultyApi};
 pub use rows::{Row, table};

@@ -89,19 +89,19 @@ pub fn taint(node: &str, taint: &str) -> Undo {
 /// Ends the node host of a node at once, as if it had crashed; a new pod comes.
 pub fn kill_host(node: &str) {
     let field = format!("spec.nodeName={node}");
-    kubectl(&[
-        "-n",
-        SYSTEM,
-        "delete",
-        "pod",
-        "-l",
-        "app=mote-node",
-        "--field-selector",
-        &field,
-        "--grace-period=0",
-        "--force",
-        "--wait=false",
-    ]);
+    kill_pods(&["-l", "app=mote-node", "--field-selector", &field]);
+}
+
+/// Ends the controller at once, as if it had crashed; a new pod comes, and leads
+/// when the old one's lease is over.
+pub fn kill_controller() {
+    kill_pods(&["-l", "app=agent-sandbox-controller"]);
+}
+
+fn kill_pods(which: &[&str]) {
+    let delete = ["-n", SYSTEM, "delete", "pod"];
+    let now = ["--grace-period=0", "--force", "--wait=false"];
+    kubectl(&[&delete[..], which, &now[..]].concat());
 }
 
 /// The prefixes of a node's sandboxes.

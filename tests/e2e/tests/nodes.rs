@@ -15,8 +15,8 @@ use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use mote_controller::crd::{Condition, Sandbox};
 use mote_e2e::{
-    Hosts, Story, cordon, cut_off, execute, kill_process, sandbox, session, taint, two_nodes,
-    without_host,
+    Hosts, Story, cordon, cut_off, execute, kill_controller, kill_process, sandbox, session, taint,
+    two_nodes, without_host,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
@@ -199,6 +199,42 @@ async fn a_node_that_is_cut_off_is_left_by_what_has_no_files_and_nothing_lives_t
         .iter()
         .filter(|(_, it)| it.namespace == story.namespace);
     assert_eq!(ours.count(), 2, "{sessions:?}");
+    story.end().await;
+}
+
+#[tokio::test]
+async fn what_stands_still_on_a_node_that_is_cut_off_has_its_files_whatever_is_asked_of_it() {
+    let _alone = alone().await;
+    let story = Story::begin("nodes").await;
+    let [one, two] = two_nodes();
+    let (_, heavy) = two_sandboxes(&story, &two, &one).await;
+    let mode = |mode: &str| json!({ "spec": { "operatingMode": mode } });
+    let rests = |sandbox: &Sandbox| {
+        let conditions = sandbox.status.iter().flat_map(|it| &it.conditions);
+        let mut suspended = conditions.filter(|it| it.type_ == "Suspended");
+        suspended.any(|it| it.status == "True") && node(sandbox) == two
+    };
+    let waits = |sandbox: &Sandbox| {
+        let now = sandbox.metadata.generation;
+        let not_heard = format!("node {two} is not heard");
+        ready(sandbox)
+            .is_some_and(|it| it.observed_generation == now && it.message.contains(&not_heard))
+            && node(sandbox) == two
+    };
+    story.patch::<Sandbox>("heavy", mode("Suspended")).await;
+    story.until("heavy", "suspended", rests).await;
+    let cut = cut_off(&two);
+    story.patch::<Sandbox>("heavy", mode("Running")).await;
+    story.until("heavy", "waiting for its node", waits).await;
+    story.patch::<Sandbox>("heavy", mode("Suspended")).await;
+    story.until("heavy", "suspended there", rests).await;
+    kill_controller();
+    story.patch::<Sandbox>("heavy", mode("Running")).await;
+    story.until("heavy", "waiting still", waits).await;
+    drop(cut);
+    let back = serving_on(&story, "heavy", &two).await;
+    assert_eq!(address(&back), address(&heavy));
+    assert_eq!(execute(&address(&back), "cat file").unwrap(), "kept\n");
     story.end().await;
 }
 

@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use mote_controller::crd::{Sandbox, SandboxClaim};
 use mote_e2e::{
-    Kind, claim, cordon, crash, cut_off, execute, kill_host, kubectl, nodes, sandbox, session,
-    taint,
+    Kind, claim, cordon, crash, cut_off, execute, kill_controller, kill_host, nodes, sandbox,
+    session, taint,
 };
 use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
@@ -82,17 +82,7 @@ impl Soak {
             Act::KillController => {
                 self.until_api_answers().await;
                 self.history.note("the controller is killed");
-                kubectl(&[
-                    "-n",
-                    "agent-sandbox-system",
-                    "delete",
-                    "pod",
-                    "-l",
-                    "app=agent-sandbox-controller",
-                    "--grace-period=0",
-                    "--force",
-                    "--wait=false",
-                ]);
+                kill_controller();
             }
             Act::KillHost | Act::Cordon | Act::Drain | Act::CutOff => self.befall(act).await,
         }

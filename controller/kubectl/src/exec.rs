@@ -6,7 +6,6 @@ mod stdin;
 
 use std::time::Duration;
 
-use mote_api::Invocation;
 use mote_client::screen;
 
 use crate::args::{ClusterArgs, ExecArgs};
@@ -69,12 +68,8 @@ fn checked(args: &ExecArgs, has_terminal: bool) -> Result<Program, Vec<String>> 
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let argv = match args.command.as_slice() {
-        [line] => Invocation::shell(line).argv,
-        words => words.to_vec(),
-    };
     Ok(Program {
-        argv,
+        argv: mote_client::words::argv(args.command.clone()),
         env,
         workdir: args.workdir.clone(),
         stdin: args.stdin || args.tty,

@@ -6,6 +6,7 @@
 //! archive   a folder as a tar archive, to and from a sandbox
 //! listing   what a folder of a sandbox holds
 //! path      a file of a sandbox's workspace
+//! words     what was typed to be run
 //! table     columns for people       text      sizes, times, one line
 //! screen    our terminal, while it belongs to somebody else
 //! ```
@@ -19,3 +20,4 @@ pub mod process;
 pub mod screen;
 pub mod table;
 pub mod text;
+pub mod words;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{Api, ListParams};
-use mote_controller::wasm::AUTHORITY_SECRET;
 use mote_rpc::v1::node_service_client::NodeServiceClient;
 use mote_rpc::v1::watch_event::Event;
 use mote_rpc::v1::{Session, WatchRequest};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
+use crate::authority::Authority;
 
 const SYSTEM: &str = "agent-sandbox-system";
 /// A node host answers in milliseconds, or is not there.
@@ -25,24 +25,10 @@ pub struct Hosts {
 impl Hosts {
     /// Makes a certificate of the cluster's authority, as an administrator can.
     pub async fn open(client: &Client) -> Self {
-        let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM);
-        let secret = secrets.get(AUTHORITY_SECRET).await.expect("the authority");
-        let part = |name: &str| {
-            let data = secret.data.as_ref().and_then(|data| data.get(name));
-            String::from_utf8(data.expect("a part").0.clone()).expect("PEM")
-        };
-        let authority = KeyPair::from_pem(&part("ca.key")).expect("a key");
-        let issuer = Issuer::from_ca_cert_pem(&part("ca.crt"), authority).expect("an authority");
-        let name = "mote-controller";
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate().expect("a key");
-        let signed = params.signed_by(&key, &issuer).expect("a certificate");
+        let authority = Authority::of_cluster(client).await;
         let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(part("ca.crt")))
-            .identity(Identity::from_pem(signed.pem(), key.serialize_pem()))
+            .ca_certificate(Certificate::from_pem(authority.certificates()))
+            .identity(authority.controller())
             .domain_name("mote-node");
         Self {
             client: client.clone(),

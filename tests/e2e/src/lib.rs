@@ -12,6 +12,7 @@
     reason = "a harness stops the test at what it did not expect"
 )]
 
+mod authority;
 mod call;
 mod controller;
 mod hosts;
@@ -22,8 +23,10 @@ mod nodes;
 mod proxy;
 mod rows;
 mod sdk;
+mod stand_in;
 mod story;
 
+pub use authority::Authority;
 pub use call::execute;
 pub use controller::{ControllerProcess, Only};
 pub use hosts::Hosts;
@@ -37,4 +40,5 @@ pub use nodes::{
 pub use proxy::{Fault, Faults, FaultyApi};
 pub use rows::{Row, table};
 pub use sdk::sdk;
+pub use stand_in::{Served, StandIn, own_node};
 pub use story::{Kind, Story};

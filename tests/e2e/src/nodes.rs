@@ -53,7 +53,7 @@ pub fn two_nodes() -> [String; 2] {
 pub struct Undo(Vec<Box<dyn FnMut() + Send + Sync>>);
 
 impl Undo {
-    fn by(undo: impl FnMut() + Send + Sync + 'static) -> Self {
+    pub(crate) fn by(undo: impl FnMut() + Send + Sync + 'static) -> Self {
         Self(vec![Box::new(undo)])
     }
 

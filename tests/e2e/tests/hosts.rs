@@ -18,7 +18,10 @@ use k8s_openapi::jiff::{Timestamp, ToSpan};
 use kube::api::{Api, Patch, PatchParams};
 use mote_controller::crd::{Condition, Sandbox};
 use mote_controller::wasm::{AUTHORITY_SECRET, NODE_SECRET};
-use mote_e2e::{Story, execute, kubectl, nodes, prefixes, readdress, sandbox, session};
+use mote_e2e::{
+    Authority, StandIn, Story, execute, kubectl, nodes, own_node, prefixes, readdress, sandbox,
+    session,
+};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
@@ -219,5 +222,68 @@ async fn an_authority_near_its_end_is_followed_by_another_which_both_sides_trust
     assert_eq!(trusted.matches("BEGIN CERTIFICATE").count(), 2);
     assert_eq!(text(&authorities, "ca.key").matches("BEGIN").count(), 2);
     assert_eq!(text(&given, "ca.crt"), trusted);
+    story.end().await;
+}
+
+/// What a sandbox says that is on a node, and one that could be there alone.
+const THERE: (&str, &str, &str) = ("s", "Ready", "DependenciesNotReady");
+const WAITS: (&str, &str, &str) = ("waits", "PodScheduled", "Unschedulable");
+
+/// Waits until a condition that is not so tells this of the host of the node.
+async fn says(story: &Story, (name, type_, reason): (&str, &str, &str), part: &str) {
+    let told = |it: &Sandbox| {
+        let conditions = it.status.iter().flat_map(|it| &it.conditions);
+        let mut of_this = conditions.filter(|it| it.type_ == type_ && it.reason == reason);
+        of_this.any(|it| it.status == "False" && it.message.contains(part))
+    };
+    let what = format!("{type_}=False {reason}: {part}");
+    story.until::<Sandbox>(name, &what, told).await;
+}
+
+#[tokio::test]
+async fn a_node_host_that_is_not_to_be_listened_to_is_told_by_who_is_there_and_who_would_be() {
+    let _alone = alone().await;
+    let story = Story::begin("hosts").await;
+    let (node, _) = own_node().await;
+    story.create::<Sandbox>(served(&node)).await;
+    let before = addresses(&story.until_ready_is("s", "True", READY).await);
+    execute(&before[0], "sh -c 'echo kept > file'").unwrap();
+
+    let stand_in = StandIn::begin(&story.client).await;
+    let mut waits = served(&node);
+    waits["metadata"]["name"] = json!("waits");
+    story.create::<Sandbox>(waits).await;
+    says(&story, WAITS, "had no node host that answers").await;
+    let ours = Authority::of_cluster(&story.client).await;
+    let own = env!("CARGO_PKG_VERSION");
+    for (card, version, why) in [
+        (
+            ours.node_host(),
+            "9.0.0",
+            "its node host is of version \"9.0.0\" and this controller of",
+        ),
+        (
+            ours.expired_node_host(),
+            own,
+            "the certificate of its node host has expired",
+        ),
+        (
+            Authority::unknown().node_host(),
+            own,
+            "is of an authority that the controller does not know",
+        ),
+    ] {
+        let served = stand_in.serve(card, version).await;
+        for sandbox in [THERE, WAITS] {
+            says(&story, sandbox, why).await;
+        }
+        served.end().await;
+    }
+
+    drop(stand_in);
+    let back = story.until_ready_is("s", "True", READY).await;
+    assert_eq!(addresses(&back), before);
+    assert_eq!(execute(&before[0], "cat file").unwrap(), "kept\n");
+    story.until_ready_is("waits", "True", READY).await;
     story.end().await;
 }

@@ -10,8 +10,8 @@ use cap_std::fs::Dir;
 use mote_api::{Grants, GuestPath};
 use mote_host::{Disk, Unlinked};
 use mote_surface::{
-    Backend, Caller, Command, Files, Full, Gone, Log, Quota, Record, Running, StartError, State,
-    Unavailable,
+    Backend, Caller, Command, Doings, Files, Full, Gone, Log, Quota, Record, Running, StartError,
+    State, Unavailable,
 };
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -92,6 +92,10 @@ impl Backend for Spoken {
 
     fn metadata(&self) -> BTreeMap<String, String> {
         mote_surface::metadata(self.sandbox.record().env.into_iter(), METADATA_PREFIX)
+    }
+
+    fn doings(&self) -> Option<Doings> {
+        Some(self.sandbox.doings())
     }
 
     fn health(&self) -> Result<(), Unavailable> {

@@ -10,6 +10,7 @@
 //!                        /files          the same, as it was sent
 //!                        /calls.jsonl    its log
 //!                        /command.log    what its command wrote
+//!                        /command.times  and when
 //! STATE/limbo/                   what is being made or deleted; emptied at start
 //! ```
 //!

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mote_api::{CallOptions, Outcome};
+use jiff::Timestamp;
+use mote_api::{Activity, CallOptions, Outcome};
+use serde::Serialize;
 
 use crate::caller::Caller;
 use crate::events::Events;
@@ -31,6 +33,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// What `/v1/metadata` tells of the environment, already filtered.
     fn metadata(&self) -> BTreeMap<String, String>;
+
+    /// What the sandbox has done since its host started. By itself, nobody
+    /// counts.
+    fn doings(&self) -> Option<Doings> {
+        None
+    }
 
     /// Whether the sandbox answers at all.
     ///
@@ -54,6 +62,15 @@ pub trait Backend: Clone + Send + Sync + 'static {
     }
 }
 
+/// What a sandbox has done, as it tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Doings {
+    /// When it was last called, or created or resumed: RFC 3339.
+    pub last_active_at: String,
+    /// What was counted.
+    pub activity: Activity,
+}
+
 /// Most bytes of a log that are read at once.
 pub const LOG_PIECE_BYTES: usize = 64 * 1024;
 
@@ -72,8 +89,29 @@ pub trait Log: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// It cannot be read.
     async fn piece(&self, from: u64) -> io::Result<(u64, Bytes)>;
+    /// Where the first line begins that was written at `time` or later; the end
+    /// if there is none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn since(&self, time: Timestamp) -> io::Result<u64>;
+    /// When the lines that begin in `from..to` were written, in order: each holds
+    /// up to the next, and the first for what is before it too.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn moments(&self, from: u64, to: u64) -> io::Result<Vec<Moment>>;
     /// Waits until there is more than `beyond`; `false` if there will be none.
     async fn grown(&self, beyond: u64) -> bool;
+}
+
+/// From this place of a log on, lines were begun at this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The place of the first.
+    pub place: u64,
+    /// When it was written.
+    pub time: Timestamp,
 }
 
 /// What is kept of a log.

@@ -35,7 +35,7 @@ mod testing;
 mod unread;
 
 pub use backend::{
-    Backend, Command, Control, LOG_PIECE_BYTES, Log, LogSpan, NoTerminal, Record, Running, Signal,
+    Backend, Command, Control, Doings, LOG_PIECE_BYTES, Log, LogSpan, Moment, NoTerminal, Record, Running, Signal,
     StartError, TerminalSize, Unavailable,
 };
 pub use body::{BodyError, read_body};

@@ -5,7 +5,7 @@
 //! /v1/files/PATH    GET HEAD PUT DELETE; ?archive=tar for a folder and all below
 //! /v1/health        GET HEAD
 //! /v1/metadata      GET HEAD
-//! /v1/logs          GET HEAD; ?tail=LINES, ?follow=1
+//! /v1/logs          GET HEAD; ?tail=LINES, ?since=WHEN, ?timestamps=1, ?follow=1
 //! /v1/contexts      GET HEAD; NAME: PUT DELETE, NAME/execute: POST
 //! /openapi.json     GET HEAD
 //! ```

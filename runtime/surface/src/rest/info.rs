@@ -9,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use super::reply::{self, Refusal};
-use crate::backend::Backend;
+use crate::backend::{Backend, Doings};
 
 /// What this module answers, for machines that write clients.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -23,6 +23,8 @@ struct Health {
 #[derive(Serialize)]
 struct Metadata {
     env: BTreeMap<String, String>,
+    #[serde(flatten)]
+    doings: Option<Doings>,
 }
 
 pub(super) async fn health<B: Backend>(Extension(backend): Extension<B>) -> Response {
@@ -39,8 +41,11 @@ pub(super) async fn health<B: Backend>(Extension(backend): Extension<B>) -> Resp
 }
 
 pub(super) async fn metadata<B: Backend>(Extension(backend): Extension<B>) -> Response {
-    let env = backend.metadata();
-    reply::json(StatusCode::OK, &Metadata { env })
+    let metadata = Metadata {
+        env: backend.metadata(),
+        doings: backend.doings(),
+    };
+    reply::json(StatusCode::OK, &metadata)
 }
 
 pub(super) async fn openapi() -> Response {

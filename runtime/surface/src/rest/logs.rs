@@ -1,38 +1,66 @@
 //! `/v1/logs`: what the sandbox's own command wrote.
 
+mod stamps;
+
 use std::io;
 
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{StatusCode, Uri};
+use jiff::{SignedDuration, Timestamp};
 
 use super::outlet::{Outlet, outlet};
 use super::reply::Refusal;
 use super::uri;
 use crate::backend::{Backend, LOG_PIECE_BYTES, Log, LogSpan};
 use crate::patience::{PATIENCE, Patience};
+use stamps::{STAMPED_BYTES, Stamps};
 
 /// What is asked for of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
     /// Only so many lines from the end.
     tail: Option<u64>,
+    /// Only what was written then or later.
+    since: Option<Timestamp>,
     /// What is written from now on, too.
     follow: bool,
+    /// Each line with the time when it was written.
+    timestamps: bool,
 }
 
 impl Asked {
-    fn of(uri: &Uri) -> Result<Self, Refusal> {
+    fn of(uri: &Uri, now: Timestamp) -> Result<Self, Refusal> {
         let tail = uri::query(uri, "tail").map(|text| {
             let lines = text.parse();
             lines.map_err(|_| Refusal::invalid(format!("tail {text:?} must be a number of lines")))
         });
+        let since = uri::query(uri, "since").map(|text| {
+            since(&text, now).ok_or_else(|| {
+                Refusal::invalid(format!(
+                    "since {text:?} must be seconds, such as 90, or a time, such as 2026-01-02T03:04:05Z"
+                ))
+            })
+        });
         Ok(Self {
             tail: tail.transpose()?,
+            since: since.transpose()?,
             follow: uri::flag(uri, "follow")?,
+            timestamps: uri::flag(uri, "timestamps")?,
         })
     }
+}
+
+/// So many seconds ago, or a time of RFC 3339.
+fn since(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let Ok(seconds) = text.parse::<f64>() else {
+        return text.parse().ok();
+    };
+    let span = SignedDuration::try_from_secs_f64(seconds).ok();
+    let span = span.filter(|span| !span.is_negative())?;
+    // Before there were clocks, nothing was written.
+    Some(now.checked_sub(span).unwrap_or(Timestamp::MIN))
 }
 
 pub(super) async fn logs<B: Backend>(Extension(backend): Extension<B>, uri: Uri) -> Response {
@@ -43,13 +71,13 @@ pub(super) async fn logs<B: Backend>(Extension(backend): Extension<B>, uri: Uri)
 }
 
 async fn answer<B: Backend>(backend: &B, uri: &Uri) -> Result<Response, Refusal> {
-    let asked = Asked::of(uri)?;
+    let asked = Asked::of(uri, Timestamp::now())?;
     let log = backend.log().ok_or_else(none)?;
-    let begin = begin(&*log, asked.tail).await.map_err(failed)?;
+    let begin = begin(&*log, &asked).await.map_err(failed)?;
     let (outlet, body) = outlet(Patience::new(PATIENCE));
     tokio::spawn(async move {
         // Who has gone, and who is too slow, sees that it broke off.
-        if let Err(error) = send(&*log, begin, asked.follow, outlet).await {
+        if let Err(error) = send(&*log, begin, &asked, outlet).await {
             tracing::debug!(%error, "a log broke off");
         }
     });
@@ -72,12 +100,23 @@ fn failed(error: io::Error) -> Refusal {
     Refusal::internal("the log cannot be read; the sandbox host's own log says why")
 }
 
-/// Where the last `tail` lines begin.
-async fn begin(log: &dyn Log, tail: Option<u64>) -> io::Result<u64> {
-    let LogSpan { start, end } = log.span().await?;
-    let Some(lines) = tail else {
-        return Ok(start);
+/// Where what is asked for begins.
+async fn begin(log: &dyn Log, asked: &Asked) -> io::Result<u64> {
+    let span = log.span().await?;
+    let since = match asked.since {
+        Some(time) => log.since(time).await?,
+        None => span.start,
     };
+    let tail = match asked.tail {
+        Some(lines) => last(log, span, lines).await?,
+        None => span.start,
+    };
+    Ok(since.max(tail))
+}
+
+/// Where the last lines begin.
+async fn last(log: &dyn Log, span: LogSpan, lines: u64) -> io::Result<u64> {
+    let LogSpan { start, end } = span;
     if lines == 0 {
         return Ok(end);
     }
@@ -116,16 +155,20 @@ async fn read(log: &dyn Log, from: u64, to: u64) -> io::Result<Vec<u8>> {
     Ok(all)
 }
 
-async fn send(log: &dyn Log, begin: u64, follow: bool, mut outlet: Outlet) -> io::Result<()> {
+async fn send(log: &dyn Log, begin: u64, asked: &Asked, mut outlet: Outlet) -> io::Result<()> {
     let mut place = begin;
+    let mut stamps = asked.timestamps.then(Stamps::default);
     loop {
         let (at, bytes) = log.piece(place).await?;
         place = at + bytes.len() as u64;
         if !bytes.is_empty() {
-            outlet.put(bytes).await?;
+            match &mut stamps {
+                Some(stamps) => stamped(log, at, &bytes, stamps, &mut outlet).await?,
+                None => outlet.put(bytes).await?,
+            }
             continue;
         }
-        let more = follow
+        let more = asked.follow
             && tokio::select! {
                 more = log.grown(place) => more,
                 () = outlet.left() => false,
@@ -136,6 +179,25 @@ async fn send(log: &dyn Log, begin: u64, follow: bool, mut outlet: Outlet) -> io
     }
 }
 
+/// Sends bytes of this place with the times of their lines.
+async fn stamped(
+    log: &dyn Log,
+    place: u64,
+    bytes: &[u8],
+    stamps: &mut Stamps,
+    outlet: &mut Outlet,
+) -> io::Result<()> {
+    let moments = log.moments(place, place + bytes.len() as u64).await?;
+    let mut place = place;
+    for some in bytes.chunks(STAMPED_BYTES) {
+        outlet
+            .put(stamps.stamp(place, some, &moments).into())
+            .await?;
+        place += some.len() as u64;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -144,6 +206,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::backend::Moment;
 
     /// A log of this text, of which some is no longer kept.
     #[derive(Debug)]
@@ -165,14 +228,43 @@ mod tests {
             Ok((from, left.copied().collect()))
         }
 
+        /// A byte a second, and each begins a line.
+        async fn since(&self, time: Timestamp) -> io::Result<u64> {
+            let place = u64::try_from(time.as_second()).unwrap();
+            Ok(place.max(self.0))
+        }
+
+        async fn moments(&self, from: u64, to: u64) -> io::Result<Vec<Moment>> {
+            let moment = |place| Moment {
+                place,
+                time: second(place),
+            };
+            Ok((from..to).map(moment).collect())
+        }
+
         async fn grown(&self, _beyond: u64) -> bool {
             false
         }
     }
 
+    fn second(second: u64) -> Timestamp {
+        Timestamp::from_second(second.try_into().unwrap()).unwrap()
+    }
+
+    const ALL: Asked = Asked {
+        tail: None,
+        since: None,
+        follow: false,
+        timestamps: false,
+    };
+
     async fn tail(text: &str, lines: u64) -> String {
         let log = Text(1000, text.into());
-        let begin = begin(&log, Some(lines)).await.unwrap();
+        let asked = Asked {
+            tail: Some(lines),
+            ..ALL
+        };
+        let begin = begin(&log, &asked).await.unwrap();
         let end = log.span().await.unwrap().end;
         String::from_utf8(read(&log, begin, end).await.unwrap()).unwrap()
     }
@@ -194,20 +286,50 @@ mod tests {
         assert_eq!(tail(&text, 2).await, format!("{long}\nc\n"));
     }
 
+    #[tokio::test]
+    async fn of_the_last_lines_and_those_since_then_the_fewer_are_told() {
+        let log = Text(1000, "a\nb\nc\n".into());
+        let begin = async |tail, since: Option<u64>| {
+            let since = since.map(second);
+            let asked = Asked { tail, since, ..ALL };
+            begin(&log, &asked).await.unwrap()
+        };
+        assert_eq!(begin(None, None).await, 1000);
+        assert_eq!(begin(None, Some(3)).await, 1000);
+        assert_eq!(begin(None, Some(1004)).await, 1004);
+        assert_eq!(begin(Some(2), Some(1004)).await, 1004);
+        assert_eq!(begin(Some(1), Some(1002)).await, 1004);
+    }
+
     #[test]
     fn what_is_asked_for_is_read_from_the_query() {
-        let asked = |query: &str| Asked::of(&format!("/v1/logs{query}").parse().unwrap());
-        let plain = Asked {
-            tail: None,
-            follow: false,
-        };
-        assert_eq!(asked("").unwrap(), plain);
-        let both = Asked {
+        let now = second(1_000);
+        let asked = |query: &str| Asked::of(&format!("/v1/logs{query}").parse().unwrap(), now);
+        assert_eq!(asked("").unwrap(), ALL);
+        let each = Asked {
             tail: Some(5),
+            since: Some(second(910)),
             follow: true,
+            timestamps: true,
         };
-        assert_eq!(asked("?tail=5&follow=1").unwrap(), both);
-        for wrong in ["?tail=-1", "?tail=x", "?follow=maybe"] {
+        let query = "?tail=5&since=90&follow=1&timestamps=true";
+        assert_eq!(asked(query).unwrap(), each);
+        for (text, time) in [
+            ("0", Some(second(1_000))),
+            ("0.5", Some("1970-01-01T00:16:39.5Z".parse().unwrap())),
+            ("1e12", Some(Timestamp::MIN)),
+            ("1970-01-01T00:10:00Z", Some(second(600))),
+            ("1970-01-01T02:10:00%2B02:00", Some(second(600))),
+            ("1970-01-01", None),
+            ("-1", None),
+            ("inf", None),
+            ("NaN", None),
+            ("5m", None),
+        ] {
+            let since = asked(&format!("?since={text}")).map(|asked| asked.since);
+            assert_eq!(since.ok().flatten(), time, "{text}");
+        }
+        for wrong in ["?tail=-1", "?tail=x", "?follow=maybe", "?timestamps=2"] {
             assert!(asked(wrong).is_err(), "{wrong}");
         }
     }
@@ -218,11 +340,24 @@ mod tests {
 
         let log: Arc<dyn Log> = Arc::new(Text(3, b"a\nb\n".to_vec()));
         for follow in [false, true] {
-            let (outlet, body) = outlet(Patience::new(PATIENCE));
-            let sent = send(&*log, 0, follow, outlet);
-            let (read, sent) = tokio::join!(body.collect(), sent);
-            assert_eq!(read.unwrap().to_bytes(), "a\nb\n");
-            assert!(sent.is_ok());
+            for (timestamps, text) in [
+                (false, "a\nb\n"),
+                (
+                    true,
+                    "1970-01-01T00:00:03.000000Z a\n1970-01-01T00:00:05.000000Z b\n",
+                ),
+            ] {
+                let asked = Asked {
+                    follow,
+                    timestamps,
+                    ..ALL
+                };
+                let (outlet, body) = outlet(Patience::new(PATIENCE));
+                let sent = send(&*log, 0, &asked, outlet);
+                let (read, sent) = tokio::join!(body.collect(), sent);
+                assert_eq!(read.unwrap().to_bytes(), text);
+                assert!(sent.is_ok());
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use mote_controller::crd::Sandbox;
 use mote_e2e::{Story, Undo, execute, insecure_registries, sandbox, session};
-use mote_registry::{PASSWORD, Registry, USER, WASM};
+use mote_registry::{PASSWORD, Registry, USER, WASM, asks_for_more};
 use serde_json::{Value, json};
 
 /// The namespace of the controller.
@@ -295,19 +295,6 @@ async fn an_image_that_is_not_wasm_is_told() {
     let part = "neither a component nor a module";
     assert!(message.contains(part), "{message}");
     story.end().await;
-}
-
-/// A component that imports what no session has.
-fn asks_for_more() -> Vec<u8> {
-    use wasm_encoder::{ComponentImportSection, ComponentTypeRef, ComponentTypeSection};
-    let mut types = ComponentTypeSection::new();
-    let nothing: [(&str, wasm_encoder::PrimitiveValType); 0] = [];
-    types.function().params(nothing).result(None);
-    let mut imports = ComponentImportSection::new();
-    imports.import("do-harm", ComponentTypeRef::Func(0));
-    let mut component = wasm_encoder::Component::new();
-    component.section(&types).section(&imports);
-    component.finish()
 }
 
 #[tokio::test]

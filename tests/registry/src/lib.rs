@@ -8,6 +8,8 @@
     reason = "a harness stops the test at what it did not expect"
 )]
 
+mod program;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,6 +19,8 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+
+pub use program::asks_for_more;
 
 /// The user of a registry that asks for one.
 pub const USER: &str = "testuser";

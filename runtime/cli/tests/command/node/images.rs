@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use mote_registry::{PASSWORD, Registry, USER, WASM};
+use mote_registry::{PASSWORD, Registry, USER, WASM, asks_for_more};
 use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::{NodeInfo, Session, SessionSpec};
@@ -127,19 +127,6 @@ async fn fifty_sessions_at_once_pull_their_image_once() {
     );
     assert_eq!(node.pulls, 1);
     assert!(node.images.contains(&image), "{:?}", node.images);
-}
-
-/// A component that imports what no session has.
-fn asks_for_more() -> Vec<u8> {
-    use wasm_encoder::{ComponentImportSection, ComponentTypeRef, ComponentTypeSection};
-    let mut types = ComponentTypeSection::new();
-    let nothing: [(&str, wasm_encoder::PrimitiveValType); 0] = [];
-    types.function().params(nothing).result(None);
-    let mut imports = ComponentImportSection::new();
-    imports.import("do-harm", ComponentTypeRef::Func(0));
-    let mut component = wasm_encoder::Component::new();
-    component.section(&types).section(&imports);
-    component.finish()
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 
-pub use archive::ARCHIVE_ENTRIES;
+pub use archive::{ARCHIVE_ENTRIES, EntryExtension};
 pub use error::FileError;
 pub use path::{PATH_BYTES, PathError};
 pub use read::{Found, LIST_ENTRIES, Listed, Opened};

@@ -10,11 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
-use tar::{Archive, Entry, EntryType, PaxExtensions};
+use mote_surface::EntryExtension;
+use tar::{Archive, Entry, EntryType};
 
-/// Longest extension of an entry's header, in bytes: two paths and some words.
-/// The archive's own reader would take whatever length the entry claims.
-const EXTENSION_BYTES: u64 = 64 << 10;
 /// Most entries of one archive: as many as a sandbox sends.
 const MAX_ENTRIES: usize = mote_surface::ARCHIVE_ENTRIES;
 /// The permissions that an entry may set: no set-user-id, no sticky bit. The
@@ -32,7 +30,7 @@ pub fn unpack(from: impl Read, folder: &Path) -> io::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder)?;
     let mut unpack = Unpack {
         folder: Dir::open_ambient_dir(folder, ambient_authority())?,
-        extension: Extension::default(),
+        extension: EntryExtension::default(),
         left_out: Vec::new(),
     };
     let mut archive = Archive::new(from);
@@ -53,39 +51,33 @@ fn broken(why: &str) -> io::Error {
     )
 }
 
-/// What comes before an entry, and says of it what its header has no room for.
-#[derive(Default)]
-struct Extension {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
+/// What is wrong with an archive, as [`broken`] tells it; what is wrong with
+/// reading it stays.
+fn told(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData => broken(&error.to_string()),
+        _ => error,
+    }
 }
 
 struct Unpack {
     folder: Dir,
-    extension: Extension,
+    extension: EntryExtension,
     left_out: Vec<PathBuf>,
 }
 
 impl Unpack {
     fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> io::Result<()> {
-        match entry.header().entry_type() {
-            EntryType::GNULongName => self.extension.path = Some(text(&mut entry)?),
-            EntryType::GNULongLink => self.extension.link = Some(text(&mut entry)?),
-            EntryType::XHeader => self.extension.read(&extension(&mut entry)?)?,
-            EntryType::XGlobalHeader => {}
-            kind => {
-                let known = std::mem::take(&mut self.extension);
-                self.member(kind, known, entry)?;
-            }
+        match self.extension.take(&mut entry).map_err(told)? {
+            Some(known) => self.member(entry.header().entry_type(), known, entry),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn member<R: Read>(
         &mut self,
         kind: EntryType,
-        known: Extension,
+        known: EntryExtension,
         mut entry: Entry<'_, R>,
     ) -> io::Result<()> {
         if known.size.is_some_and(|size| size != entry.size()) {
@@ -162,46 +154,6 @@ impl Unpack {
             _ => Ok(()),
         }
     }
-}
-
-impl Extension {
-    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for record in PaxExtensions::new(bytes) {
-            let record = record?;
-            let value = || record.value_bytes().to_vec();
-            match record.key_bytes() {
-                b"path" => self.path = Some(value()),
-                b"linkpath" => self.link = Some(value()),
-                b"size" => {
-                    let size = record.value().ok().and_then(|text| text.parse().ok());
-                    self.size = Some(size.ok_or_else(|| broken("a size is no number"))?);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The content of an entry that extends the next one.
-fn extension<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
-    if entry.size() > EXTENSION_BYTES {
-        return Err(broken(&format!(
-            "the head of an entry has more than {EXTENSION_BYTES} bytes"
-        )));
-    }
-    let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// The same, as a text that ends with a zero.
-fn text<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
-    let mut bytes = extension(entry)?;
-    if bytes.last() == Some(&0) {
-        bytes.pop();
-    }
-    Ok(bytes)
 }
 
 /// Names that are no text are none of a sandbox's.
@@ -354,7 +306,7 @@ mod tests {
             .unwrap();
         unpack(&builder.into_inner().unwrap()[..], folder.path()).unwrap();
         assert_eq!(fs::read(folder.path().join(&long)).unwrap(), b"x");
-        let name = vec![b'a'; usize::try_from(EXTENSION_BYTES).unwrap() + 1];
+        let name = vec![b'a'; (64 << 10) + 1];
         for kind in [
             EntryType::GNULongName,
             EntryType::GNULongLink,
@@ -362,7 +314,10 @@ mod tests {
         ] {
             let endless = Hostile::default().add(kind, "x", None, &name);
             let why = endless.unpack(folder.path()).unwrap_err().to_string();
-            assert!(why.contains("more than 65536 bytes"), "{why}");
+            assert!(
+                why.contains("archive is refused") && why.contains("64 KiB"),
+                "{why}"
+            );
         }
     }
 

@@ -7,8 +7,11 @@
 //! waits for what every neighbour wrote. So they outlive the host's end like
 //! what any program writes, and the machine's as far as its system got.
 
+mod extension;
 mod pack;
 mod unpack;
+
+pub use extension::EntryExtension;
 
 /// Most entries of one archive: more than a large repository has files, and
 /// little enough that the names of one folder fit into memory.

@@ -7,17 +7,14 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
-use tar::{Archive, Entry, EntryType, PaxExtensions};
+use tar::{Archive, Entry, EntryType};
 
-use super::ARCHIVE_ENTRIES;
+use super::{ARCHIVE_ENTRIES, EntryExtension};
 use crate::files::error::{FileError, failed};
 use crate::files::path::names;
 use crate::files::write::{Made, temporary_name};
 use crate::files::{Files, PATH_BYTES};
 
-/// Longest extension of an entry's header, in bytes: two paths and some words.
-/// The archive's own reader would take whatever length the entry claims.
-const EXTENSION_BYTES: u64 = 64 * 1024;
 /// Bytes that are copied at once.
 const COPY_BYTES: usize = 128 * 1024;
 
@@ -37,7 +34,7 @@ impl Files {
             files: self,
             folder: (top.clone(), folder),
             top,
-            extension: Extension::default(),
+            extension: EntryExtension::default(),
             buffer: vec![0; COPY_BYTES],
         };
         let mut archive = Archive::new(from);
@@ -54,42 +51,27 @@ impl Files {
     }
 }
 
-/// What comes before an entry, and says of it what its header has no room for.
-#[derive(Default)]
-struct Extension {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-}
-
 struct Unpack<'a> {
     files: &'a Files,
     top: PathBuf,
     /// The folder of the last entry, as most have the same as the one before.
     folder: (PathBuf, Dir),
-    extension: Extension,
+    extension: EntryExtension,
     buffer: Vec<u8>,
 }
 
 impl Unpack<'_> {
     fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), FileError> {
-        match entry.header().entry_type() {
-            EntryType::GNULongName => self.extension.path = Some(text(&mut entry)?),
-            EntryType::GNULongLink => self.extension.link = Some(text(&mut entry)?),
-            EntryType::XHeader => self.extension.read(&extension(&mut entry)?)?,
-            EntryType::XGlobalHeader => {}
-            kind => {
-                let known = std::mem::take(&mut self.extension);
-                self.member(kind, known, entry)?;
-            }
+        match self.extension.take(&mut entry).map_err(broken)? {
+            Some(known) => self.member(entry.header().entry_type(), known, entry),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn member<R: Read>(
         &mut self,
         kind: EntryType,
-        known: Extension,
+        known: EntryExtension,
         entry: Entry<'_, R>,
     ) -> Result<(), FileError> {
         if known.size.is_some_and(|size| size != entry.size()) {
@@ -200,47 +182,6 @@ impl Unpack<'_> {
         };
         names(&from).starts_with(&names(root))
     }
-}
-
-impl Extension {
-    /// Takes what matters out of a header in the format of POSIX.
-    fn read(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        for field in PaxExtensions::new(bytes) {
-            let field = field.map_err(broken)?;
-            match field.key_bytes() {
-                b"path" => self.path = Some(field.value_bytes().to_owned()),
-                b"linkpath" => self.link = Some(field.value_bytes().to_owned()),
-                b"size" => {
-                    let size = field.value().ok().and_then(|size| size.parse().ok());
-                    self.size = Some(size.ok_or_else(|| refuse("a size is no number"))?);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// All of an extension.
-fn extension<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<u8>, FileError> {
-    if entry.size() > EXTENSION_BYTES {
-        return Err(refuse("an extended header is longer than 64 KiB"));
-    }
-    let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes).map_err(broken)?;
-    Ok(bytes)
-}
-
-/// An extension that is one text, up to its NUL.
-fn text<R: Read>(entry: &mut Entry<'_, R>) -> Result<Vec<u8>, FileError> {
-    let mut bytes = extension(entry)?;
-    bytes.truncate(
-        bytes
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(bytes.len()),
-    );
-    Ok(bytes)
 }
 
 fn checked(path: Vec<u8>) -> Result<String, FileError> {

@@ -95,7 +95,9 @@ impl From<OpenError> for Failure {
             OpenError::Grant(error) => Self::Usage(vec![error.to_string()]),
             OpenError::Limits(error) => Self::Usage(vec![error.to_string()]),
             OpenError::Host(error) => error.into(),
-            error @ OpenError::Overlap { .. } => Self::Usage(vec![error.to_string()]),
+            error @ (OpenError::Overlap { .. } | OpenError::CountedApart { .. }) => {
+                Self::Usage(vec![error.to_string()])
+            }
             error @ (OpenError::Preopen { .. } | OpenError::Cache { .. }) => {
                 Self::Host(error.into())
             }

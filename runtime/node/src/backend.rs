@@ -74,7 +74,7 @@ impl Backend for Spoken {
             .folder(&workspace)
             .map_err(|error| failed(error.to_string()))?;
         let account = Account {
-            disk: session.disk(),
+            disk: session.disk().at(&workspace),
             sandbox: Arc::clone(&self.sandbox),
             _gate: gate,
         };

@@ -136,6 +136,8 @@ fn prefixes_that_make_no_sense_are_named_before_anything_starts() {
         ("10.0.0.0", "is no prefix"),
         ("10.0.0.0/24,10.1.0.0/24", "are of one family"),
         ("", "name a prefix"),
+        ("shared", "name this machine's addresses after `shared`"),
+        ("shared,10.0.0.0/24", "is no address"),
     ] {
         let mut mote = crate::harness::mote(&crate::harness::shared_cache());
         let output = mote

@@ -21,7 +21,6 @@ pub mod memo;
 pub mod metrics;
 pub mod options;
 pub mod pace;
-pub mod pages;
 pub mod process;
 pub mod proxy;
 pub mod refusal;

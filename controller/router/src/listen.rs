@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -244,19 +243,4 @@ fn server() -> auto::Builder<Streams> {
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     server
-}
-
-/// Opens a port, `:8080` on every address of the machine.
-///
-/// # Errors
-/// The port is taken or the address is not this machine's.
-pub async fn open(address: &str) -> io::Result<TcpListener> {
-    let Some(port) = address.strip_prefix(':') else {
-        return TcpListener::bind(address).await;
-    };
-    // The IPv6 address takes IPv4 too, where the machine has IPv6.
-    match TcpListener::bind(format!("[::]:{port}")).await {
-        Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
-    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use mote_process::Listen;
 
 use crate::crowd::Most;
 use crate::listen::Limits;
@@ -14,14 +15,14 @@ use crate::proxy::{Retries, Settings};
 #[command(name = "mote-router", version)]
 pub struct Options {
     /// Where requests are taken.
-    #[arg(long, default_value = ":8080")]
-    pub http_bind_address: String,
+    #[arg(long, default_value = ":8080", value_parser = address)]
+    pub http_bind_address: Listen,
     /// Where /metrics is served; 0 for nowhere.
-    #[arg(long, default_value = ":9090")]
-    pub metrics_bind_address: String,
+    #[arg(long, default_value = ":9090", value_parser = address)]
+    pub metrics_bind_address: Listen,
     /// Where /healthz and /readyz are answered; 0 for nowhere.
-    #[arg(long, default_value = ":8081")]
-    pub health_probe_bind_address: String,
+    #[arg(long, default_value = ":8081", value_parser = address)]
+    pub health_probe_bind_address: Listen,
     /// The end of every name in the cluster's DNS.
     #[arg(long, env = "CLUSTER_DOMAIN", default_value = "cluster.local", value_parser = domain)]
     pub cluster_domain: String,
@@ -102,6 +103,11 @@ fn at_once() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=1_048_576)
 }
 
+fn address(text: &str) -> Result<Listen, String> {
+    let wrong = "it is no address; write such as :8080 or 127.0.0.1:8080";
+    Listen::parse(text).ok_or_else(|| wrong.to_owned())
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
     let time = match seconds {
@@ -178,7 +184,7 @@ mod tests {
         assert_eq!(settings.most.all, known.most.all);
         assert_eq!(settings.most.one, known.most.one);
         assert_eq!(options.limits().connections, Limits::default().connections);
-        assert_eq!(options.http_bind_address, ":8080");
+        assert_eq!(options.http_bind_address, Listen::Everywhere(8080));
         assert!(options.cache_enabled && !settings.loopback);
         assert_eq!(options.authorization, Authorization::AllowAll);
     }
@@ -217,5 +223,6 @@ mod tests {
         assert!(read(&["--authorization=password"]).is_err());
         assert!(read(&["--cluster-domain=a..b"]).is_err());
         assert!(read(&["--max-in-flight=0"]).is_err());
+        assert!(read(&["--http-bind-address=8080"]).is_err());
     }
 }

@@ -1,6 +1,5 @@
 //! The process around the proxy: ports, log, cluster, signals.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Client;
+use mote_process::{Listen, told_to_end};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 
@@ -24,11 +22,10 @@ use crate::proxy::{Cluster, Proxy};
 use crate::review::Reviews;
 use crate::sandbox::Trust;
 use crate::wake::{Resumer, Wakes};
-use crate::{listen, pages, review, watch};
+use crate::{listen, review, watch};
 
-/// A connection to the API server on which nothing comes for this long is dead.
-/// The quietest watch has a bookmark every minute or so.
-const QUIET: Duration = Duration::from_secs(3 * 60);
+/// What `/healthz` says, as that of the router which this one replaces.
+const ALIVE: &str = r#"{"status":"ok"}"#;
 /// How long connections are still taken after the process is told to end: those
 /// who send them hear of it a little later.
 const LINGER: Duration = Duration::from_secs(3);
@@ -59,10 +56,8 @@ pub fn main() -> ExitCode {
 /// What keeps it from beginning: a port that is taken, no API server, no tokens.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     start_log(&options);
-    let address = &options.http_bind_address;
-    let listener = listen::open(address)
-        .await
-        .with_context(|| format!("requests at {address}"))?;
+    let listener = open(&options.http_bind_address, "requests").await?;
+    let listener = listener.context("--http-bind-address is 0: requests need a port")?;
     let metrics_listener = open(&options.metrics_bind_address, "metrics").await?;
     let probes_listener = open(&options.health_probe_bind_address, "probes").await?;
     let mut registry = Registry::default();
@@ -75,7 +70,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let ending = Arc::new(AtomicBool::new(false));
     if let Some(listener) = metrics_listener {
         tracing::info!(metrics = %listener.local_addr()?, "serving metrics");
-        tokio::spawn(pages::metrics(listener, registry));
+        tokio::spawn(mote_process::metrics(listener, registry));
     }
     if let Some(listener) = probes_listener {
         tracing::info!(health = %listener.local_addr()?, "answering probes");
@@ -83,7 +78,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             cluster.as_ref().map(|it| it.directory.clone()),
             ending.clone(),
         );
-        tokio::spawn(pages::probes(listener, move || {
+        tokio::spawn(mote_process::probes(listener, ALIVE, move || {
             unready(directory.as_ref(), &ending)
         }));
     }
@@ -119,14 +114,9 @@ fn start_log(options: &Options) {
     }
 }
 
-async fn open(address: &str, what: &str) -> anyhow::Result<Option<TcpListener>> {
-    if address == "0" {
-        return Ok(None);
-    }
-    let listener = listen::open(address).await;
-    listener
-        .map(Some)
-        .with_context(|| format!("{what} at {address}"))
+async fn open(address: &Listen, what: &str) -> anyhow::Result<Option<TcpListener>> {
+    let listener = address.open().await;
+    listener.with_context(|| format!("{what} at {address}"))
 }
 
 fn gate(options: &Options, client: Option<&Client>) -> anyhow::Result<Gate> {
@@ -156,7 +146,7 @@ async fn client(options: &Options) -> anyhow::Result<Option<Client>> {
     if !options.cache_enabled && options.authorization != Authorization::TokenReview {
         return Ok(None);
     }
-    let config = config(options.kubeconfig.as_deref()).await?;
+    let config = mote_process::config(options.kubeconfig.as_deref()).await?;
     Ok(Some(Client::try_from(config)?))
 }
 
@@ -177,34 +167,4 @@ fn cluster(
     let resumer = Arc::new(Resumer(client));
     let wakes = Wakes::new(resumer, directory.clone(), metrics.clone());
     Cluster { directory, wakes }
-}
-
-async fn config(file: Option<&Path>) -> anyhow::Result<Config> {
-    let mut config = match file {
-        None => Config::infer()
-            .await
-            .context("no cluster: give --kubeconfig, set KUBECONFIG, or run in a pod")?,
-        Some(file) => {
-            let config = Kubeconfig::read_from(file)
-                .with_context(|| format!("kubeconfig {}", file.display()))?;
-            Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?
-        }
-    };
-    config.read_timeout = Some(QUIET);
-    config.reset_reader_on_write = true;
-    Ok(config)
-}
-
-fn told_to_end() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("told to end");
-    })
 }

@@ -8,35 +8,30 @@ mod log;
 pub mod node_address;
 mod options;
 mod own;
-mod serve;
 mod table;
 
 use std::future::Future;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures_util::FutureExt;
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use mote_process::told_to_end;
 use prometheus_client::registry::Registry;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tower::limit::RateLimitLayer;
 
+use crate::context::Context;
 use crate::controllers::Controllers;
 pub use command::main;
 use lease::Candidate;
-pub use options::{Listen, Options};
+pub use mote_process::Listen;
+pub use options::Options;
 
 /// How long passes that run may take to end once the process is told to. The
 /// pod has 30 s before it is killed, and the lease is still to be given back.
 const ENDING: Duration = Duration::from_secs(20);
-/// A connection on which nothing comes for this long is dead, and what waits on
-/// it fails and is tried again. The quietest watch has a bookmark every minute
-/// or so; without this, a pass waits for an API server that is gone until the
-/// kernel gives up, a quarter of an hour later.
-const QUIET: Duration = Duration::from_secs(3 * 60);
 /// Why the process ends when it no longer leads.
 const LOST: &str = "the lease was lost; this process ends so that there are not two";
 
@@ -61,7 +56,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .open()
         .await
         .with_context(|| format!("probes at {}", options.health))?;
-    let config = config(&options.kubeconfig).await?;
+    let kubeconfig = Some(options.kubeconfig.as_path()).filter(|it| !it.as_os_str().is_empty());
+    let config = mote_process::config(kubeconfig).await?;
     let client = client(config.clone(), options.qps, options.burst)?;
     let namespace = match options.lease_namespace.as_str() {
         "" => client.default_namespace().to_owned(),
@@ -77,11 +73,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     );
     if let Some(listener) = metrics {
         tracing::info!(metrics = %listener.local_addr()?, "serving metrics");
-        tokio::spawn(serve::metrics(listener, registry));
+        tokio::spawn(mote_process::metrics(listener, registry));
     }
     if let Some(listener) = health {
         tracing::info!(health = %listener.local_addr()?, "answering probes");
-        tokio::spawn(serve::probes(listener, controllers.context.clone()));
+        let context = controllers.context.clone();
+        tokio::spawn(mote_process::probes(listener, "ok", move || {
+            unready(&context)
+        }));
     }
     let told = told_to_end()?;
     if !options.leader_elect {
@@ -148,23 +147,6 @@ async fn reconcile(
     Ok(())
 }
 
-/// A kubeconfig by flag, or what the environment offers: `KUBECONFIG`, the
-/// user's own, the pod's service account.
-async fn config(file: &Path) -> anyhow::Result<Config> {
-    let mut config = if file.as_os_str().is_empty() {
-        Config::infer()
-            .await
-            .context("no cluster: give --kubeconfig, set KUBECONFIG, or run in a pod")?
-    } else {
-        let config = Kubeconfig::read_from(file)
-            .with_context(|| format!("kubeconfig {}", file.display()))?;
-        Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?
-    };
-    config.read_timeout = Some(QUIET);
-    config.reset_reader_on_write = true;
-    Ok(config)
-}
-
 /// A client that asks no more often than the flags allow: `burst` requests in
 /// the time that `qps` gives them.
 fn client(config: Config, qps: f64, burst: u16) -> anyhow::Result<Client> {
@@ -192,16 +174,9 @@ fn candidate(mut config: Config, namespace: &str) -> anyhow::Result<Candidate> {
     Ok(Candidate::new(client, namespace, identity))
 }
 
-fn told_to_end() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("told to end");
-    })
+/// Why the process is not ready: whether it leads is another matter, and a
+/// second one that waits is ready too.
+fn unready(context: &Context) -> Option<&'static str> {
+    let filled = Controllers::filled(context).now_or_never();
+    filled.is_none().then_some("the caches are not filled yet")
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::duration;
-use super::options::{Listen, Options};
+use mote_process::Listen;
+
+use super::options::Options;
 
 /// One flag.
 pub(super) struct Flag {

@@ -15,7 +15,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The type of the text that [`encode`] writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -23,7 +23,10 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// the next scrape or probe makes a new one.
 const LONGEST: Duration = Duration::from_secs(10);
 /// Connections at once. What comes beyond waits: at most [`LONGEST`].
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
+/// How long to wait after the system had no room for a connection, rather
+/// than ask again at once: handles are freed by connections that end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 type Page = Response<Full<Bytes>>;
 
@@ -48,14 +51,15 @@ fn metrics_page(registry: &Registry) -> Page {
     page
 }
 
-/// `/healthz`: the process answers. `/readyz`: requests may come, unless there
-/// is a reason against it.
+/// `/healthz`: the process answers, and says `alive`. `/readyz`: it is ready,
+/// unless there is a reason against it. Until the process ends.
 pub async fn probes(
     listener: TcpListener,
+    alive: &'static str,
     unready: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
 ) {
     serve(listener, move |path| match path {
-        "/healthz" => page(StatusCode::OK, r#"{"status":"ok"}"#),
+        "/healthz" => page(StatusCode::OK, alive),
         "/readyz" => match unready() {
             None => page(StatusCode::OK, "ok"),
             Some(reason) => page(StatusCode::SERVICE_UNAVAILABLE, reason),
@@ -72,11 +76,19 @@ fn page(status: StatusCode, text: impl Into<Bytes>) -> Page {
 }
 
 async fn serve(listener: TcpListener, answer: impl Fn(&str) -> Page + Send + Sync + 'static) {
-    let (answer, places) = (Arc::new(answer), Arc::new(Semaphore::new(CONNECTIONS)));
+    serve_within(listener, answer, CONNECTIONS, LONGEST).await;
+}
+
+async fn serve_within(
+    listener: TcpListener,
+    answer: impl Fn(&str) -> Page + Send + Sync + 'static,
+    connections: usize,
+    longest: Duration,
+) {
+    let (answer, places) = (Arc::new(answer), Arc::new(Semaphore::new(connections)));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        // Without room for a file, the next one that ends makes some.
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
+            sleep_until(Instant::now() + ACCEPT_PAUSE).await;
             continue;
         };
         let answer = Arc::clone(&answer);
@@ -88,7 +100,7 @@ async fn serve(listener: TcpListener, answer: impl Fn(&str) -> Page + Send + Syn
             .serve_connection(TokioIo::new(stream), service);
         tokio::spawn(async move {
             // A peer that leaves or lingers is no news.
-            let _ = timeout(LONGEST, served).await;
+            let _ = timeout(longest, served).await;
             drop(place);
         });
     }
@@ -99,6 +111,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use prometheus_client::metrics::counter::Counter;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
@@ -113,37 +126,55 @@ mod tests {
         answer
     }
 
-    #[tokio::test]
-    async fn metrics_are_served_and_nothing_else_is() {
+    async fn listener() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn metrics_are_served_and_nothing_else_is() {
+        let (listener, address) = listener().await;
         let mut registry = Registry::default();
-        crate::metrics::Metrics::register(&mut registry);
+        registry.register("seen", "What was seen", Counter::<u64>::default());
         tokio::spawn(metrics(listener, registry));
         let page = ask(address, "/metrics").await;
-        assert!(page.starts_with("HTTP/1.1 200") && page.contains("openmetrics-text"));
-        assert!(
-            page.contains("sandbox_router_inflight_requests 0"),
-            "{page}"
-        );
+        assert!(page.starts_with("HTTP/1.1 200") && page.contains("seen_total 0"));
+        assert!(page.contains("openmetrics-text") && page.trim_end().ends_with("# EOF"));
         assert!(ask(address, "/").await.starts_with("HTTP/1.1 404"));
     }
 
     #[tokio::test]
-    async fn a_router_is_ready_unless_something_speaks_against_it() {
+    async fn a_process_is_ready_unless_something_speaks_against_it() {
         static READY: AtomicBool = AtomicBool::new(false);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let (listener, address) = listener().await;
         let unready = || (!READY.load(Ordering::Relaxed)).then_some("not yet");
-        tokio::spawn(probes(listener, unready));
-        assert!(
-            ask(address, "/healthz")
-                .await
-                .ends_with(r#"{"status":"ok"}"#)
-        );
+        tokio::spawn(probes(listener, "alive", unready));
+        assert!(ask(address, "/healthz").await.ends_with("alive"));
         let answer = ask(address, "/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("not yet"));
         READY.store(true, Ordering::Relaxed);
         assert!(ask(address, "/readyz").await.ends_with("ok"));
+        assert!(ask(address, "/metrics").await.starts_with("HTTP/1.1 404"));
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_cut_off_and_others_are_served() {
+        let (listener, address) = listener().await;
+        let answer = |_: &str| page(StatusCode::OK, "here");
+        tokio::spawn(serve_within(
+            listener,
+            answer,
+            2,
+            Duration::from_millis(100),
+        ));
+        let mut silent = Vec::new();
+        for _ in 0..4 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert!(ask(address, "/").await.ends_with("here"));
+        for mut stream in silent {
+            assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+        }
     }
 }

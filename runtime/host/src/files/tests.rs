@@ -50,6 +50,8 @@ enum Step {
     Link(Name, Name),
     /// Opens it, and keeps it open.
     Keep(Name),
+    /// Writes it, keeps it open, and takes its name away.
+    Hide(Name, usize),
     WriteKept(usize, u64, usize),
     Drop(usize),
     /// As a file that the host itself takes in.
@@ -59,7 +61,13 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let name = || (0..PLACES.len(), 0..PATHS.len());
+    // A few names are used often, so that what is done to one comes together.
+    let name = || {
+        prop_oneof![
+            2 => (0..2_usize, 0..2_usize),
+            1 => (0..PLACES.len(), 0..PATHS.len()),
+        ]
+    };
     // Past each ceiling, and past the end of what is there.
     let (size, offset) = (|| 0..60_usize, || 0..50_u64);
     let step = prop_oneof![
@@ -74,8 +82,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (name(), name()).prop_map(|(a, b)| Step::Rename(a, b)),
         3 => (name(), name()).prop_map(|(a, b)| Step::Link(a, b)),
         3 => name().prop_map(Step::Keep),
+        3 => (name(), size()).prop_map(|(n, s)| Step::Hide(n, s)),
         3 => (0..4_usize, offset(), size()).prop_map(|(k, o, s)| Step::WriteKept(k, o, s)),
-        2 => (0..4_usize).prop_map(Step::Drop),
+        4 => (0..4_usize).prop_map(Step::Drop),
         2 => (name(), 0..60_u64).prop_map(|(n, s)| Step::Upload(n, s)),
         1 => Just(Step::Restart),
     ];
@@ -209,6 +218,13 @@ impl Guest {
                 self.kept.push(kept);
                 Ok(())
             }
+            Step::Hide(name, size) => {
+                let kept = self.open(name, OpenFlags::CREATE)?;
+                let fd = Resource::new_borrow(kept.rep());
+                self.kept.push(kept);
+                now(self.view().write(fd, vec![1; size], 0))?;
+                self.step(&Step::Unlink(name))
+            }
             Step::WriteKept(at, offset, size) => {
                 let Some(kept) = self.kept.get(at).map(Resource::rep) else {
                     return Ok(());
@@ -217,8 +233,8 @@ impl Guest {
                 now(self.view().write(kept, vec![1; size], offset)).map(drop)
             }
             Step::Drop(at) => {
-                if at < self.kept.len() {
-                    let kept = self.kept.remove(at);
+                if !self.kept.is_empty() {
+                    let kept = self.kept.remove(at % self.kept.len());
                     self.view().drop(kept).unwrap();
                 }
                 Ok(())
@@ -239,7 +255,9 @@ impl Guest {
         let (guest, folder) = PLACES[name.0];
         let disk = self.disk.at(&guest.parse().unwrap());
         let to = self.root.path().join(folder).join(PATHS[name.1]);
-        if fs::symlink_metadata(&to).is_ok() || !to.parent().unwrap().is_dir() {
+        let into = fs::symlink_metadata(to.parent().unwrap());
+        // It follows no link that leads elsewhere.
+        if fs::symlink_metadata(&to).is_ok() || !into.is_ok_and(|it| it.is_dir()) {
             return;
         }
         if disk.grow(size, 1).is_ok() {

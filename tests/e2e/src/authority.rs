@@ -2,6 +2,7 @@
 //! them.
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::civil::Date;
 use k8s_openapi::jiff::tz::TimeZone;
 use k8s_openapi::jiff::{Timestamp, ToSpan};
 use kube::Client;
@@ -41,13 +42,23 @@ impl Authority {
 
     /// One that nobody has heard of.
     pub fn unknown() -> Self {
+        Self::make("an authority of our own", |_| {})
+    }
+
+    /// One that has half a year of three left.
+    pub fn old() -> Self {
+        let today = today();
+        Self::make("an old authority", |params| {
+            lasts(params, today - 30.months(), today + 6.months());
+        })
+    }
+
+    fn make(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        let kind = DnType::CommonName;
-        params
-            .distinguished_name
-            .push(kind, "an authority of our own");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         Self {
@@ -56,8 +67,13 @@ impl Authority {
         }
     }
 
+    /// Its key, in PEM.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// Its certificate, and those of others that are trusted with it, in PEM.
-    pub(crate) fn certificates(&self) -> &str {
+    pub fn certificates(&self) -> &str {
         &self.certificates
     }
 
@@ -69,10 +85,7 @@ impl Authority {
     /// What a node host would show that was off for too long.
     pub fn expired_node_host(&self) -> Identity {
         let ended = |params: &mut CertificateParams| {
-            let yesterday = Timestamp::now().to_zoned(TimeZone::UTC).date() - 1.day();
-            let (month, day) = (yesterday.month(), yesterday.day());
-            let (month, day) = (month.unsigned_abs(), day.unsigned_abs());
-            params.not_after = rcgen::date_time_ymd(yesterday.year().into(), month, day);
+            lasts(params, today() - 2.days(), today() - 1.day());
         };
         self.sign("mote-node", ExtendedKeyUsagePurpose::ServerAuth, ended)
     }
@@ -98,4 +111,18 @@ impl Authority {
         let signed = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity::from_pem(signed.pem(), key.serialize_pem())
     }
+}
+
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
+/// From the beginning of one day to that of another.
+fn lasts(params: &mut CertificateParams, from: Date, until: Date) {
+    let begins = |date: Date| {
+        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+        rcgen::date_time_ymd(date.year().into(), month, day)
+    };
+    params.not_before = begins(from);
+    params.not_after = begins(until);
 }

@@ -12,9 +12,7 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::jiff::civil::Date;
-use k8s_openapi::jiff::tz::TimeZone;
-use k8s_openapi::jiff::{Timestamp, ToSpan};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use mote_controller::crd::{Condition, Sandbox};
 use mote_controller::wasm::{AUTHORITY_SECRET, NODE_SECRET};
@@ -22,7 +20,6 @@ use mote_e2e::{
     Authority, StandIn, Story, execute, kubectl, nodes, own_node, prefixes, readdress, sandbox,
     session,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -129,26 +126,6 @@ async fn why_a_node_host_does_not_start_is_told_by_the_sandboxes_of_its_node() {
     story.end().await;
 }
 
-/// Certificate and key of an authority that has half a year of three left.
-fn old_authority() -> (String, String) {
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let date = |date: Date| {
-        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
-        rcgen::date_time_ymd(date.year().into(), month, day)
-    };
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "an old authority");
-    params.not_before = date(today - 30.months());
-    params.not_after = date(today + 6.months());
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    (certificate.pem(), key.serialize_pem())
-}
-
 fn restart_controller() {
     kubectl(&["-n", SYSTEM, "rollout", "restart", CONTROLLER]);
     let status = [
@@ -183,8 +160,9 @@ async fn an_authority_near_its_end_is_followed_by_another_which_both_sides_trust
     let served = story.until_ready_is("s", "True", READY).await;
 
     let secrets: Api<Secret> = Api::namespaced(story.client.clone(), SYSTEM);
-    let (certificate, key) = old_authority();
-    let old = json!({ "stringData": { "ca.crt": certificate, "ca.key": key }});
+    let old = Authority::old();
+    let certificate = old.certificates();
+    let old = json!({ "stringData": { "ca.crt": certificate, "ca.key": old.key() }});
     let patched = secrets
         .patch(
             AUTHORITY_SECRET,
@@ -216,7 +194,7 @@ async fn an_authority_near_its_end_is_followed_by_another_which_both_sides_trust
     );
     let trusted = text(&authorities, "ca.crt");
     assert!(
-        trusted.starts_with(&certificate),
+        trusted.starts_with(certificate),
         "the old one is there still"
     );
     assert_eq!(trusted.matches("BEGIN CERTIFICATE").count(), 2);

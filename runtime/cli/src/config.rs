@@ -74,10 +74,7 @@ pub(crate) fn argv(command: &[OsString], mistakes: &mut Vec<String>) -> Vec<Stri
             )),
         }
     }
-    match words.as_slice() {
-        [line] => Invocation::shell(line).argv,
-        _ => words,
-    }
+    mote_client::words::argv(words)
 }
 
 /// The ceilings that are set, by the names of [`Limits`].

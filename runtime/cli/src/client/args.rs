@@ -59,8 +59,12 @@ Examples:
   mote ps -o name | xargs mote suspend";
 
 const LOGS_HELP: &str = "\
+A line for each call that ended, with the time. With --tail and --since, the last of
+those since then.
+
 Examples:
   mote logs work
+  mote logs work --since 5m --tail 20
   mote logs work -f
   mote logs work -o json | jq 'select(.exit_code != 0)'";
 
@@ -302,6 +306,15 @@ pub(crate) struct LogsArgs {
     /// Go on with what is called from now on
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// Only so many lines from the end; -1 for all
+    #[arg(long, value_name = "LINES", allow_hyphen_values = true)]
+    pub(crate) tail: Option<String>,
+    /// Only calls that ended in the last so long, such as 5s, 2m or 3h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only calls that ended then or later, such as 2026-01-02T03:04:05Z
+    #[arg(long, value_name = "WHEN", conflicts_with = "since")]
+    pub(crate) since_time: Option<String>,
     /// What is printed
     #[arg(short = 'o', value_enum, value_name = "FORM", default_value_t)]
     pub(crate) form: TextForm,

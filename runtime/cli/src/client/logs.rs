@@ -1,7 +1,10 @@
 //! `mote logs`.
 
+mod part;
+
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mote_api::SandboxId;
 use mote_client::text;
 use reqwest::Method;
@@ -15,6 +18,7 @@ use crate::client::server::{self, Server};
 use crate::client::{events, parse};
 use crate::failure::Failure;
 use crate::{report, stop};
+use part::Part;
 
 /// The least time between two looks at a log: calls may end by the thousand.
 const TICK: Duration = Duration::from_millis(200);
@@ -35,7 +39,7 @@ struct Entry {
 
 /// Shows what was called in a sandbox.
 pub(crate) fn logs(args: LogsArgs) -> Result<u8, Failure> {
-    let (server, id) = checked(&args).map_err(Failure::Usage)?;
+    let (server, id, part) = checked(&args, Timestamp::now()).map_err(Failure::Usage)?;
     stop::until_signal(async {
         let log = Log {
             api: Api::new(server)?,
@@ -43,7 +47,7 @@ pub(crate) fn logs(args: LogsArgs) -> Result<u8, Failure> {
             form: args.form,
         };
         let mut shown = None;
-        log.show(&mut shown).await?;
+        log.show(&part, &mut shown).await?;
         if args.follow {
             log.follow(shown).await?;
         }
@@ -59,14 +63,17 @@ struct Log {
 }
 
 impl Log {
-    /// Shows all there is after the line `shown`, which the last becomes.
-    async fn show(&self, shown: &mut Option<Vec<u8>>) -> Result<(), Failure> {
+    /// Shows this part of what there is after the line `shown`, which the last
+    /// of all becomes.
+    async fn show(&self, part: &Part, shown: &mut Option<Vec<u8>>) -> Result<(), Failure> {
         let during = |error: ApiError| error.during(&format!("read the log of {}", self.id));
         let request = self.api.of_sandbox(Method::GET, &self.id, "/log");
         let response = self.api.answer(request).await.map_err(during)?;
         let log = response.bytes().await;
         let log = log.map_err(|error| during(self.api.lost(&error)))?;
         let more = after(&log, shown.as_deref());
+        let last = more.last().map(|last| last.to_vec());
+        let more = part.among(more);
         let text: Vec<u8> = match self.form {
             TextForm::Json => more
                 .iter()
@@ -78,14 +85,16 @@ impl Log {
                 .collect(),
         };
         report::print(&text)?;
-        if let Some(last) = more.last() {
-            *shown = Some(last.to_vec());
+        if last.is_some() {
+            *shown = last;
         }
         Ok(())
     }
 
     /// Goes on with what is called, until the sandbox or the server goes.
     async fn follow(&self, mut shown: Option<Vec<u8>>) -> Result<(), Failure> {
+        // All of what is new.
+        let all = Part::default();
         let (happened, mut happens) = watch::channel(());
         let path = format!("/v1/sandboxes/{}/events", self.id);
         let shows = async {
@@ -93,13 +102,13 @@ impl Log {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while happens.changed().await.is_ok() {
                 ticks.tick().await;
-                self.show(&mut shown).await?;
+                self.show(&all, &mut shown).await?;
             }
             Ok(())
         };
         let shown_all = tokio::select! {
             result = shows => result,
-            () = events::watch(&self.api, &path, &happened) => self.show(&mut shown).await,
+            () = events::watch(&self.api, &path, &happened) => self.show(&all, &mut shown).await,
         };
         match shown_all {
             // It was deleted, and that is where its log ends.
@@ -123,11 +132,13 @@ fn after<'a>(log: &'a [u8], shown: Option<&[u8]>) -> Vec<&'a [u8]> {
         .collect()
 }
 
-fn checked(args: &LogsArgs) -> Result<(Server, SandboxId), Vec<String>> {
+fn checked(args: &LogsArgs, now: Timestamp) -> Result<(Server, SandboxId, Part), Vec<String>> {
     let mut mistakes = Vec::new();
     let id = parse::id(&args.id, &mut mistakes);
+    let part = Part::of(args, now, &mut mistakes);
     let server = server::server(&args.server, &mut mistakes);
-    parse::checked(server.zip(id), mistakes)
+    let all = server.zip(id).map(|(server, id)| (server, id, part));
+    parse::checked(all, mistakes)
 }
 
 /// A line for people. What programs were called with cannot rewrite their

@@ -172,12 +172,80 @@ async fn what_a_command_writes_is_read_while_it_runs_and_afterwards() {
     assert_eq!(log(address, "?follow=1").await, all);
     host.crash();
     assert_eq!(log(address, "").await, all);
-    let (status, told) = log(address, "?tail=x").await;
-    assert_eq!(status, 400, "{told}");
+    for wrong in ["?tail=x", "?since=soon", "?timestamps=x"] {
+        let (status, told) = log(address, wrong).await;
+        assert_eq!(status, 400, "{told}");
+    }
 
     let silent = host.controller().await.ensure(spec(2)).await;
     let (status, told) = log(&silent.addresses[0], "").await;
     assert_eq!(status, 404, "{told}");
+}
+
+#[tokio::test]
+async fn when_a_command_wrote_is_told_and_asked_for_after_a_crash_too() {
+    let mut host = Host::start().await;
+    let controller = host.controller().await;
+    let line = "echo one; until [ -e go ]; do :; done; echo two; exit 3";
+    let made = controller.ensure(running(1, line, Restart::Never)).await;
+    let address = &made.addresses[0];
+    let url = format!("http://{address}:8080/v1/logs?follow=1&timestamps=1");
+    let mut followed = within(reqwest::get(url)).await.unwrap();
+    let first = within(followed.chunk()).await.unwrap().unwrap();
+    let first = String::from_utf8(first.to_vec()).unwrap();
+    let began = first.strip_suffix(" one\n").unwrap();
+    assert!(began.ends_with('Z'), "{first}");
+    // Between two lines that are told apart.
+    let began_at: jiff::Timestamp = began.parse().unwrap();
+    let later = began_at + jiff::SignedDuration::from_millis(1);
+    while jiff::Timestamp::now() < later {
+        tokio::task::yield_now().await;
+    }
+    said(address, "touch go").await;
+    let second = within(followed.text()).await.unwrap();
+    assert!(second.ends_with(" two\n"), "{second}");
+    ended(&controller, 1).await;
+    for _ in 0..2 {
+        let (_, told) = log(address, "?timestamps=1").await;
+        assert_eq!(told, format!("{first}{second}"));
+        let since = |time: &str| format!("?since={time}");
+        assert_eq!(log(address, &since(began)).await.1, "one\ntwo\n");
+        let (_, told) = log(address, &since(&later.to_string())).await;
+        assert_eq!(told, "two\n");
+        assert_eq!(log(address, "?since=3600&tail=1").await.1, "two\n");
+        assert_eq!(log(address, "?since=0").await.1, "");
+        host.crash();
+    }
+}
+
+#[tokio::test]
+async fn a_session_tells_what_it_has_done_and_is_not_used_by_that() {
+    let host = Host::start().await;
+    let made = host.controller().await.ensure(spec(1)).await;
+    let address = &made.addresses[0];
+    let url = format!("http://{address}:8080/v1/metadata");
+    let told = async || {
+        let answer = within(reqwest::get(&url)).await.unwrap();
+        let told: serde_json::Value = within(answer.json()).await.unwrap();
+        (told["activity"].clone(), told["last_active_at"].clone())
+    };
+    let (activity, made_at) = told().await;
+    assert_eq!(
+        (&activity["calls"], &activity["running"]),
+        (&0.into(), &0.into())
+    );
+    said(address, "echo > f").await;
+    assert_eq!(sh(address, "exit 3").await.unwrap()["exit_code"], 3);
+    let (activity, used_at) = told().await;
+    assert_eq!(
+        (&activity["calls"], &activity["failed"]),
+        (&2.into(), &1.into())
+    );
+    for used in ["cpu_us", "peak_memory_bytes", "disk_bytes"] {
+        assert!(activity[used].as_u64().unwrap() > 0, "{activity}");
+    }
+    assert_ne!(made_at, used_at);
+    assert_eq!(told().await.1, used_at);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ impl Log {
         kept.end = kept.turn + length;
         kept.at_line = bytes.ends_with(b"\n");
         if written.is_err() {
-            Times::of(&self.path).fit(length, now)?;
+            as_far_as_possible(Times::of(&self.path).fit(length, now));
         }
         if length > MAX_FILE_BYTES || records >= MAX_RECORDS {
             self.turn(kept)?;
@@ -143,7 +143,7 @@ impl Log {
     }
 
     /// Notes when the first line that begins in `bytes` was written, before it
-    /// is; tells how many notes there are. Without them, a log is a log still.
+    /// is; tells how many notes there are.
     fn note(&self, kept: &mut Kept, bytes: &[u8], now: Timestamp) -> u64 {
         let begins = match kept.at_line {
             true => Some(0),
@@ -152,7 +152,8 @@ impl Log {
                 .position(|byte| *byte == b'\n')
                 .map(|at| at + 1),
         };
-        let is_soon = |noted: Timestamp| (noted..noted + NOTE_SPAN).contains(&now);
+        let is_soon =
+            |noted| (SignedDuration::ZERO..NOTE_SPAN).contains(&now.duration_since(noted));
         let begins = begins.filter(|at| *at < bytes.len());
         let Some(begins) = begins.filter(|_| !kept.noted.is_some_and(is_soon)) else {
             return 0;
@@ -162,26 +163,22 @@ impl Log {
             place: kept.end - kept.turn + begins as u64,
             time: now,
         };
-        let noted = Times::of(&self.path).append(record);
-        noted.unwrap_or_else(|error| {
-            tracing::debug!(path = %self.path.display(), %error, "failed to note when a command wrote");
-            0
-        })
+        as_far_as_possible(Times::of(&self.path).append(record))
     }
 
     /// Begins the log anew, and keeps what there is as the older half.
     fn turn(&self, kept: &mut Kept) -> io::Result<()> {
         let (times, older) = (Times::of(&self.path), Times::of(&self.older()));
         // First, so that nobody finds them beside another file than theirs.
-        older.clear()?;
+        as_far_as_possible(older.clear());
         kept.start = match fs::rename(&self.path, self.older()) {
             Ok(()) => {
-                times.move_to(&older)?;
+                as_far_as_possible(times.move_to(&older));
                 kept.turn
             }
             // It is bounded all the same.
             Err(_) => {
-                times.clear()?;
+                as_far_as_possible(times.clear());
                 if let Some(file) = &kept.file {
                     file.set_len(0)?;
                 }
@@ -284,6 +281,14 @@ impl Log {
     }
 }
 
+/// Without its times, a log is a log still.
+fn as_far_as_possible<T: Default>(noted: io::Result<T>) -> T {
+    noted.unwrap_or_else(|error| {
+        tracing::debug!(%error, "failed to note when a command wrote");
+        T::default()
+    })
+}
+
 /// A file of a log, as an earlier node host left it.
 struct Found {
     length: u64,
@@ -306,7 +311,8 @@ impl Found {
         };
         let meta = file.metadata()?;
         let then = Timestamp::try_from(meta.modified()?);
-        Times::of(path).fit(meta.len(), then.unwrap_or(Timestamp::UNIX_EPOCH))?;
+        let then = then.unwrap_or(Timestamp::UNIX_EPOCH);
+        as_far_as_possible(Times::of(path).fit(meta.len(), then));
         let mut last = [b'\n'];
         if let Some(at) = meta.len().checked_sub(1) {
             file.read_exact_at(&mut last, at)?;

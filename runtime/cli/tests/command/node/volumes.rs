@@ -9,9 +9,13 @@ use super::harness::{Host, said, sh, spec, uid};
 use crate::harness::guest;
 
 fn own(name: &str) -> Volume {
+    sized(name, 0)
+}
+
+fn sized(name: &str, size_bytes: u64) -> Volume {
     Volume {
         name: name.to_owned(),
-        source: Some(Source::EmptyDir(EmptyDir { size_bytes: 0 })),
+        source: Some(Source::EmptyDir(EmptyDir { size_bytes })),
     }
 }
 
@@ -288,15 +292,221 @@ async fn what_cannot_be_mounted_is_refused_by_a_sentence() {
         mounts: vec![mount("data", path)],
         ..equipped(1, "")
     };
-    for path in ["/", "/workspace", "/workspace/data", "/tmp", "relative"] {
+    for path in ["/", "/workspace/data", "/tmp/x", "relative"] {
         let (reason, told) = controller.refusal(with(path)).await;
         assert_eq!(reason, Reason::Invalid);
         assert!(told.contains(&uid(1)) && told.contains("; "), "{told}");
     }
-    let sized = SessionSpec {
+    let escaping = SessionSpec {
         volumes: vec![sent("conf", &[("../../escaped", "")])],
         mounts: Vec::new(),
         ..equipped(1, "")
     };
-    assert_eq!(controller.refusal(sized).await.0, Reason::Invalid);
+    assert_eq!(controller.refusal(escaping).await.0, Reason::Invalid);
+}
+
+const MIB: u64 = 1 << 20;
+
+/// Of what there are 4 MiB in all, `/data` may hold one, and the workspace two.
+fn bounded() -> SessionSpec {
+    SessionSpec {
+        resources: Some(Resources {
+            disk_bytes: 4 * MIB,
+            ..Resources::default()
+        }),
+        volumes: vec![sized("data", MIB), sized("work", 2 * MIB)],
+        mounts: vec![
+            mount("data", "/data"),
+            Mount {
+                sub_path: "part".to_owned(),
+                ..mount("data", "/part")
+            },
+            mount("work", "/workspace"),
+        ],
+        ..spec(1)
+    }
+}
+
+/// Certain that the line failed for lack of space, and that this was said of
+/// it.
+async fn full(address: &str, line: &str, why: &str) {
+    let outcome = sh(address, line).await.unwrap();
+    assert_ne!(outcome["exit_code"], 0, "{line}: {outcome}");
+    let told = outcome["stderr"].as_str().unwrap();
+    let hint = format!("A write failed because the {why} is reached");
+    assert!(told.contains(&hint), "{line}: {told}");
+}
+
+const OF_DATA: &str = "size limit of /data";
+const OF_WORKSPACE: &str = "size limit of /workspace";
+
+#[tokio::test]
+async fn a_volume_holds_no_more_than_its_size_however_it_is_written_and_after_a_crash() {
+    let mut host = Host::start().await;
+    let controller = host.controller().await;
+    let address = controller.ensure(bounded()).await.addresses[0].clone();
+    said(&address, "head -c 1048576 /dev/zero > /data/full").await;
+    said(&address, "printf x > x").await;
+    let grow = [
+        "echo x >> /data/full",
+        "echo x > /data/f",
+        "echo x > /part/f",
+        "cp x /data/x",
+        "mv x /part/x",
+        r#"python3 -c "import os; os.truncate(\"/data/full\", 2 << 20)""#,
+        r#"python3 -c "open(\"/part/g\", \"wb\", 0).write(b\"x\")""#,
+        r#"node -e "require(\"fs\").writeFileSync(\"/data/h\", \"x\")""#,
+    ];
+    for crashed in [false, true] {
+        if crashed {
+            host.crash();
+        }
+        for line in grow {
+            full(&address, line, OF_DATA).await;
+        }
+        // Beside it there is room, and what found none is where it was.
+        said(&address, "cp /data/full beside; rm beside").await;
+        assert_eq!(said(&address, "cat x").await, "x");
+    }
+    let told = sh(&address, "echo x > /data/f").await.unwrap();
+    let told = told["stderr"].as_str().unwrap();
+    assert!(told.contains("No space left on device"), "{told}");
+    // What goes makes room, by any name of the folder, and no more than that.
+    said(
+        &address,
+        "rm /data/full; head -c 1048576 /dev/zero > /part/full",
+    )
+    .await;
+    full(&address, "echo x > /data/f", OF_DATA).await;
+    // All together hold what the session may, too.
+    said(
+        &address,
+        "rm /part/full; dd if=/dev/zero of=most bs=512K count=3 2>/dev/null",
+    )
+    .await;
+    said(
+        &address,
+        "dd if=/dev/zero of=/tmp/more bs=1M count=2 2>/dev/null",
+    )
+    .await;
+    full(
+        &address,
+        "dd if=/dev/zero of=/data/g bs=1M count=1",
+        "disk limit",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_moved_into_a_volume_or_out_of_it_but_by_copying() {
+    let host = Host::start().await;
+    let controller = host.controller().await;
+    let address = &controller.ensure(bounded()).await.addresses[0];
+    said(
+        address,
+        "head -c 900000 /dev/zero > big; mkdir dir; cp big dir; ln -s big n",
+    )
+    .await;
+    // As between two mounts of a pod.
+    let try_all = r#"
+import errno, os
+def told(do, *paths):
+    try:
+        do(*paths)
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+print(told(os.rename, "big", "/data/big"), told(os.rename, "dir", "/data/dir"),
+    told(os.link, "big", "/data/big"), told(os.link, "big", "/part/big"),
+    told(os.rename, "n", "/tmp/n"), told(os.rename, "big", "/part/../../workspace/b"))
+held = open("big", "r+b")
+print(told(os.replace, "big", "/data/big"), len(os.listdir("/data")))
+print(told(os.rename, "big", "renamed"), told(os.rename, "renamed", "big"))
+"#;
+    let put = reqwest::Client::new()
+        .put(format!("http://{address}:8080/v1/files/try.py"))
+        .body(try_all);
+    assert!(put.send().await.unwrap().status().is_success());
+    assert_eq!(
+        said(address, "python3 try.py").await,
+        "EXDEV EXDEV EXDEV EXDEV EXDEV EXDEV\nEXDEV 1\ndone done\n",
+        "in /data is the folder that is mounted, alone"
+    );
+    // The shell and the library of a language do as they do there.
+    said(
+        address,
+        "mv big /data/big; ls big 2>/dev/null; wc -c < /data/big",
+    )
+    .await;
+    full(address, "mv dir /data/dir", OF_DATA).await;
+    said(
+        address,
+        "mv /data/big big2; rm -r /data/dir; mv dir /part/dir; wc -c < /data/part/dir/big",
+    )
+    .await;
+    full(address, "cp big2 /data", OF_DATA).await;
+    let back = r#"python3 -c "import shutil; shutil.move(\"/part/dir\", \"dir\")""#;
+    said(address, back).await;
+    said(address, "cp big2 /data; wc -c < /data/big2").await;
+}
+
+#[tokio::test]
+async fn uploads_obey_the_size_of_the_volume_that_is_the_workspace() {
+    let host = Host::start().await;
+    let controller = host.controller().await;
+    let address = &controller.ensure(bounded()).await.addresses[0];
+    let client = reqwest::Client::new();
+    let files = format!("http://{address}:8080/v1/files");
+    let put = |name: &str, bytes: u64| {
+        let body = vec![0; usize::try_from(bytes).unwrap()];
+        client.put(format!("{files}/{name}")).body(body).send()
+    };
+    assert_eq!(put("a", 2 * MIB + 1).await.unwrap().status(), 507);
+    assert!(put("a", 2 * MIB).await.unwrap().status().is_success());
+    assert_eq!(put("b", 1).await.unwrap().status(), 507);
+    full(address, "echo x > c", OF_WORKSPACE).await;
+    // There is room elsewhere.
+    said(
+        address,
+        "head -c 1000000 /dev/zero > /data/f; cp /data/f /tmp",
+    )
+    .await;
+    let gone = client.delete(format!("{files}/a")).send().await.unwrap();
+    assert!(gone.status().is_success(), "{gone:?}");
+    assert!(put("b", MIB).await.unwrap().status().is_success());
+}
+
+#[tokio::test]
+async fn a_size_does_not_change_while_the_session_lives() {
+    let host = Host::start().await;
+    let controller = host.controller().await;
+    let at = |generation, suspended, size| {
+        let mut asked = SessionSpec {
+            generation,
+            suspended,
+            ..bounded()
+        };
+        asked.volumes[0] = sized("data", size);
+        asked
+    };
+    let address = controller.ensure(at(1, false, MIB)).await.addresses[0].clone();
+    // That is for the next time, as a pod's template is.
+    controller.ensure(at(2, false, 3 * MIB)).await;
+    full(
+        &address,
+        "dd if=/dev/zero of=/data/f bs=1M count=2",
+        OF_DATA,
+    )
+    .await;
+    controller.ensure(at(3, true, 3 * MIB)).await;
+    let (reason, told) = controller.refusal(at(4, false, 3 * MIB)).await;
+    assert_eq!(reason, Reason::Immutable);
+    assert!(told.contains("volumes"), "{told}");
+    controller.ensure(at(5, false, MIB)).await;
+    full(
+        &address,
+        "dd if=/dev/zero of=/data/g bs=1M count=2",
+        OF_DATA,
+    )
+    .await;
 }

@@ -23,6 +23,28 @@ fn assert_quota(ran: &Ran, words: &str) {
     ran.ended(&End::Quota { code: 1 });
 }
 
+/// What `/data` may hold where it has a size of its own.
+const SIZE: u64 = DISK_BYTES / 4;
+
+/// A sandbox in which `/data`, at `folder`, has one.
+fn sized(folder: &Folder) -> Sandbox {
+    let sandbox = disk(DISK_BYTES, DISK_ENTRIES).rw("/data", folder.path());
+    sandbox.sized("/data", SIZE)
+}
+
+/// It was told so in these words, and the outcome names the folder.
+#[track_caller]
+fn assert_full(ran: &Ran, words: &str) {
+    assert!(ran.denied().contains(words), "{ran:?}");
+    assert_eq!(ran.outcome.end, End::Quota { code: 1 });
+    assert_eq!(ran.outcome.limits_hit, ["folder"]);
+    let hint = ran.outcome.hint.as_deref().unwrap();
+    assert!(
+        hint.contains("the size limit of /data is reached"),
+        "{hint}"
+    );
+}
+
 /// How the host says that there is no space.
 const RAW: &str = "insufficient-space";
 /// How the C library says it.
@@ -76,6 +98,30 @@ pub mod fills_the_disk_by_bytes {
             );
             assert!(std::fs::metadata(folder.at("file")).unwrap().len() <= DISK_BYTES);
         }
+    }
+
+    #[test]
+    fn a_folder_with_a_size_of_its_own_grows_no_further_and_others_do() {
+        for (how, words) in WAYS {
+            let folder = Folder::with(&[]);
+            let opened = sized(&folder).open();
+            let (a, b) = (("/data", "a"), ("/data", "b"));
+            fill(&opened, how, a, SIZE).did();
+            assert_full(&fill(&opened, how, b, 1), words);
+            fill(&opened, how, ("/workspace", "a"), SIZE * 2).did();
+            assert_full(&fill(&opened, how, a, SIZE + 1), words);
+            assert!(std::fs::metadata(folder.at("a")).unwrap().len() <= SIZE);
+        }
+    }
+
+    #[test]
+    fn a_size_of_its_own_that_is_larger_than_the_limit_changes_nothing() {
+        let folder = Folder::with(&[]);
+        let sandbox = disk(DISK_BYTES, DISK_ENTRIES).rw("/data", folder.path());
+        let opened = sandbox.sized("/data", 2 * DISK_BYTES).open();
+        let at = ("/data", "a");
+        fill(&opened, "stream", at, DISK_BYTES).did();
+        assert_quota(&fill(&opened, "stream", at, DISK_BYTES + 1), RAW);
     }
 
     #[test]
@@ -138,6 +184,20 @@ pub mod fills_the_disk_by_a_sparse_file {
     }
 
     #[test]
+    fn it_is_no_larger_than_a_folder_with_a_size_of_its_own() {
+        for (how, words) in [("set-size", NO_SPACE), ("write", WRITE_FAILED)] {
+            let folder = Folder::with(&[]);
+            let opened = sized(&folder).open();
+            let stretch = |bytes: u64| {
+                let args = [how, "/data/file", &bytes.to_string()];
+                opened.run(FILLS_THE_DISK_BY_A_SPARSE_FILE, &args)
+            };
+            assert_full(&stretch(SIZE + 1), words);
+            stretch(SIZE).did();
+        }
+    }
+
+    #[test]
     fn over_the_limit_it_is_reported() {
         for (how, words) in [("set-size", NO_SPACE), ("write", WRITE_FAILED)] {
             for bytes in [DISK_BYTES + 1, 1 << 40] {
@@ -169,6 +229,18 @@ pub mod fills_the_disk_by_deleted_files {
     fn over_the_limit_they_are_reported() {
         assert_quota(&hide(5), WRITE_FAILED);
     }
+
+    #[test]
+    fn they_fill_a_folder_with_a_size_of_its_own_as_long_as_they_are_open() {
+        let folder = Folder::with(&[]);
+        let opened = sized(&folder).open();
+        let hide = |count: &str| {
+            let args = ["/data", count, &(SIZE / 4).to_string()];
+            opened.run(FILLS_THE_DISK_BY_DELETED_FILES, &args)
+        };
+        assert_full(&hide("5"), WRITE_FAILED);
+        hide("4").did();
+    }
 }
 
 pub mod churns_files {
@@ -196,5 +268,19 @@ pub mod churns_files {
         let over = make(DISK_ENTRIES);
         assert_quota(&over, NO_SPACE);
         assert_eq!(over.outcome.usage.file_calls, DISK_ENTRIES);
+    }
+
+    #[test]
+    fn a_folder_with_a_size_of_its_own_has_as_much_room_as_before_and_no_more() {
+        let folder = Folder::with(&[]);
+        let opened = sized(&folder).open();
+        let churned = opened.run(CHURNS_FILES, &["/data", "100"]);
+        assert_eq!(churned.did(), "churned 100 times");
+        let fill = |bytes: u64| {
+            let args = ["call", "/data", "file", &bytes.to_string()];
+            opened.run(FILLS_THE_DISK_BY_BYTES, &args)
+        };
+        assert_full(&fill(SIZE + 1), RAW);
+        fill(SIZE).did();
     }
 }

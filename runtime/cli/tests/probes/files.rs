@@ -227,6 +227,23 @@ pub mod escapes_by_hard_link {
         assert_eq!(ran.denied(), "not-permitted");
         assert_eq!(outer.snapshot(), before);
     }
+
+    #[test]
+    fn no_file_gets_a_name_across_the_border_of_a_folder_with_a_size_of_its_own() {
+        let outer = Folder::with(&[("a/own", "own"), ("b/own", "own")]);
+        let before = outer.snapshot();
+        let sandbox = Sandbox::none()
+            .rw("/a", outer.at("a"))
+            .rw("/b", outer.at("b"))
+            .sized("/b", 1 << 20);
+        for (from, to) in [("/a", "/b"), ("/b", "/a")] {
+            let ran = sandbox.run(ESCAPES_BY_HARD_LINK, &[from, "own", to]);
+            assert_eq!(ran.denied(), "cross-device");
+        }
+        assert_eq!(outer.snapshot(), before);
+        let ran = sandbox.run(ESCAPES_BY_HARD_LINK, &["/b", "own", "/b"]);
+        assert_eq!(ran.did(), "wrote through the second name");
+    }
 }
 
 pub mod escapes_by_rename_across {
@@ -273,6 +290,30 @@ pub mod escapes_by_rename_across {
                 "not-permitted",
                 "{args:?}"
             );
+        }
+        assert_eq!(outer.snapshot(), before);
+    }
+
+    #[test]
+    fn nothing_crosses_the_border_of_a_folder_with_a_size_of_its_own() {
+        let outer = two();
+        std::fs::create_dir(outer.at("a/folder")).unwrap();
+        let before = outer.snapshot();
+        for sized in ["/a", "/b"] {
+            let sandbox = Sandbox::none()
+                .rw("/a", outer.at("a"))
+                .rw("/b", outer.at("b"))
+                .sized(sized, 1 << 20);
+            for args in [
+                ["/a", "own", "/b", "own"],
+                ["/a", "own", "/b", "other"],
+                ["/b", "other", "/a", "new"],
+                ["/a", "folder", "/b", "folder"],
+                ["/a", "own", "/b", "../a/stolen"],
+            ] {
+                let ran = sandbox.run(ESCAPES_BY_RENAME_ACROSS, &args);
+                assert_eq!(ran.denied(), "cross-device", "{args:?}");
+            }
         }
         assert_eq!(outer.snapshot(), before);
     }

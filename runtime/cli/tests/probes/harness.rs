@@ -14,7 +14,10 @@ use mote_api::{
     Random, Rejection,
 };
 use mote_artifacts::{Probe, folders};
-use mote_host::{Capture, Compiler, Host, HostConfig, Input, Output, RunError, Session, Streams};
+use mote_host::{
+    Capture, Compiler, Disk, DiskUse, FolderLimit, Host, HostConfig, Input, Output, RunError,
+    Session, Streams,
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -138,6 +141,7 @@ fn describe(path: &Path, seen: &mut String) {
 pub struct Sandbox {
     grants: Vec<Grant>,
     limits: Limits,
+    folders: Vec<FolderLimit>,
     host: Host,
 }
 
@@ -155,6 +159,7 @@ impl Sandbox {
                 deadline: Duration::from_secs(60),
                 ..Limits::default()
             },
+            folders: Vec::new(),
             host: host.clone(),
         };
         let built = sandbox.preopen("/probes", folders::BUILT_PROBES, Access::ReadOnly);
@@ -178,6 +183,16 @@ impl Sandbox {
     /// Grants a directory to read and write.
     pub fn rw(self, guest: &str, host: impl AsRef<Path>) -> Self {
         self.preopen(guest, host, Access::ReadWrite)
+    }
+
+    /// Gives what is granted at `guest` a size of its own, in bytes.
+    pub fn sized(mut self, guest: &str, bytes: u64) -> Self {
+        self.folders.push(FolderLimit {
+            guests: vec![guest.parse().unwrap()],
+            max: ByteSize::bytes(bytes),
+            held: 0,
+        });
+        self
     }
 
     /// Grants the time.
@@ -217,7 +232,9 @@ impl Sandbox {
     /// The session.
     pub fn open(&self) -> Opened {
         let grants = Grants::of(self.grants.iter().cloned()).unwrap();
-        Opened(self.host.session(grants, self.limits.clone()).unwrap())
+        let limits = self.limits.clone();
+        let disk = Disk::new(&limits, DiskUse::default(), self.folders.clone());
+        Opened(self.host.session_on(grants, limits, &disk).unwrap())
     }
 
     /// Runs a probe in a session of its own.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{AsyncBufRead, AsyncReadExt};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::LogParams;
 
 use crate::args::{LogsArgs, Tail};
@@ -112,6 +113,12 @@ fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs().saturating_add(part)).unwrap_or(i64::MAX)
 }
 
+/// The second that a time is in. Kubernetes takes no less, and the client would
+/// round up: rather a line too many.
+fn whole(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 async fn of_pod(args: &LogsArgs, cluster: &Cluster, sandbox: &Sandbox) -> Result<(), Failure> {
     let pods = cluster.pods(&sandbox.namespace);
     let container = Container::new(pods.clone(), &sandbox.pod, args.container.as_deref());
@@ -120,7 +127,7 @@ async fn of_pod(args: &LogsArgs, cluster: &Cluster, sandbox: &Sandbox) -> Result
         follow: args.follow,
         tail_lines: lines(args).map(i64::from),
         since_seconds: args.since.map(seconds),
-        since_time: args.since_time,
+        since_time: args.since_time.map(whole),
         timestamps: args.timestamps,
         ..LogParams::default()
     };
@@ -184,5 +191,7 @@ mod tests {
         for (millis, whole) in [(1, 1), (1_000, 1), (1_001, 2)] {
             assert_eq!(seconds(Duration::from_millis(millis)), whole);
         }
+        let late: Timestamp = "2026-01-02T03:04:05.9Z".parse().unwrap();
+        assert_eq!(whole(late).to_string(), "2026-01-02T03:04:05Z");
     }
 }

@@ -73,12 +73,13 @@ async fn a_part_of_a_log_is_told_alike_in_both_tiers() {
         let (first, _) = stamped.split_once(' ').unwrap();
         assert!(first.ends_with('Z') && first.starts_with("20"), "{stamped}");
         said(&story, &["exec", name, "touch go"]);
-        let second = ["logs", name, "-f", "--tail", "-1", "--since-time"];
-        // From the instant of the first line on, it is there, and what follows.
-        let both = first_line(&story, &[&second[..], &[first]].concat()).await;
+        let since = ["logs", name, "-f", "--tail", "-1", "--since-time"];
+        // From the second of the first line on, it is there, and what follows.
+        let from = second(first, 0);
+        let both = first_line(&story, &[&since[..], &[&from]].concat()).await;
         assert_eq!(both, "first\n", "{name}");
-        let later = a_second_after(first);
-        let one = first_line(&story, &[&second[..], &[&later]].concat()).await;
+        let later = second(first, 1);
+        let one = first_line(&story, &[&since[..], &[&later]].concat()).await;
         assert_eq!(one, "second\n", "{name}");
         let all = said(&story, &["logs", name, "--since", "1h"]);
         assert_eq!(all, "first\nsecond\n", "{name}");
@@ -94,11 +95,11 @@ async fn a_part_of_a_log_is_told_alike_in_both_tiers() {
     story.end().await;
 }
 
-/// The next whole second: for more, the kubelet has no eyes.
-fn a_second_after(text: &str) -> String {
+/// The second of a time, or one so many later: for less, a pod's log has no eyes.
+fn second(text: &str, later: i64) -> String {
     let (seconds, _) = text.split_once('.').unwrap();
     let time: Timestamp = format!("{seconds}Z").parse().unwrap();
-    (time + SignedDuration::from_secs(1)).to_string()
+    (time + SignedDuration::from_secs(later)).to_string()
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use crate::guard::Guard;
 use crate::program;
 use crate::session::Session;
 use crate::slots::Slots;
+use crate::turns::Turns;
 
 /// What a host needs to know.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ struct Shared {
     programs: BTreeMap<String, BuiltIn>,
     commands: Commands,
     slots: Slots,
+    turns: Arc<Turns>,
     scratch: PathBuf,
     guard: Guard,
 }
@@ -97,6 +99,7 @@ impl Host {
             programs: programs.into_iter().map(built_in).collect(),
             commands: commands.unwrap_or_default(),
             slots: Slots::new(slots),
+            turns: Arc::default(),
             scratch,
             guard: Guard::new(&cache)?,
         })))
@@ -260,6 +263,10 @@ impl Host {
 
     pub(crate) fn slots(&self) -> &Slots {
         &self.0.slots
+    }
+
+    pub(crate) fn turns(&self) -> &Arc<Turns> {
+        &self.0.turns
     }
 
     pub(crate) fn scratch(&self) -> &Path {

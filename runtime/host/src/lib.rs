@@ -40,6 +40,7 @@ mod slots;
 mod spill;
 mod stdio;
 mod terminal;
+mod turns;
 
 pub use compiler::{Compiler, MAX_SOURCE_BYTES, compile_stdin};
 pub use component::Component;
@@ -50,3 +51,4 @@ pub use pipe::{PIPE_BYTES, PipeReader, PipeWriter, line_pipe, pipe};
 pub use session::{Launched, ProgramFile, Session, Streams};
 pub use stdio::{Capture, Input, Output, Sink};
 pub use terminal::Terminal;
+pub use turns::Share;

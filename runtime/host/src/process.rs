@@ -5,7 +5,6 @@
 //!    └─ child handle: dropped or killed ──► the task ends
 //! ```
 
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use mote_api::{Grants, GuestPath, Rejection};

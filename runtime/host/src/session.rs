@@ -14,7 +14,6 @@ use tempfile::TempDir;
 
 use crate::budget::Budget;
 use crate::capability;
-use crate::cpu::CpuTimed;
 use crate::error::{HostError, OpenError, RunError};
 use crate::files::{Disk, Ledger, OpenDir};
 use crate::guard;
@@ -25,6 +24,7 @@ use crate::slots::{Slot, Span};
 use crate::spill::{self, Spilled};
 use crate::stdio::{Input, Meter, Metered, Output, Stdio};
 use crate::terminal::{OnTerminal, Terminal};
+use crate::turns::Share;
 
 /// The deadline of a program that has none: longer than any host runs, and
 /// short enough for every clock to count to.
@@ -61,6 +61,7 @@ pub struct Session {
     dirs: Arc<[OpenDir]>,
     ledger: Arc<Ledger>,
     programs: Arc<BTreeMap<String, ProgramFile>>,
+    share: Share,
     /// Holds the private folders; they go with the session.
     _scratch: Option<TempDir>,
 }
@@ -111,6 +112,7 @@ impl Session {
             dirs: dirs.collect(),
             ledger,
             programs: Arc::default(),
+            share: Share::default(),
             _scratch: scratch,
         })
     }
@@ -120,6 +122,13 @@ impl Session {
     pub fn with_program(mut self, name: impl Into<String>, program: ProgramFile) -> Self {
         Arc::make_mut(&mut self.programs).insert(name.into(), program);
         self
+    }
+
+    /// The same with this share of the processors: all sessions of one sandbox
+    /// have one.
+    #[must_use]
+    pub fn with_share(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
     /// Runs a program to its end.
@@ -302,6 +311,7 @@ impl Session {
             programs: Arc::clone(&self.programs),
             budget: Arc::clone(budget),
             terminal,
+            share: self.share.clone(),
             span: Span::Call,
             depth: 0,
         })
@@ -367,7 +377,7 @@ impl Launched {
             biased;
             () = cancelled => End::Cancelled,
             () = expired => End::Deadline,
-            ended = CpuTimed::new(instance.run(), Arc::clone(budget)) => ended?.of_invocation(budget),
+            ended = instance.run() => ended?.of_invocation(budget),
         };
         // The program is gone; its children go as soon as they give way.
         budget.all_ended().await;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use mote_api::{
     Activity, Grants, GuestPath, Limits, Sandbox as Told, SandboxEventKind, SandboxId, SandboxState,
 };
-use mote_host::{Disk, Host, Session};
+use mote_host::{Disk, Host, Session, Share};
 use mote_surface::{Doings, State, Unavailable};
 use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,8 @@ pub(crate) struct Sandbox {
     image: Option<Arc<Image>>,
     /// It holds what this node may not give any more.
     barred: Option<SpecError>,
+    /// Of the node's processors; all its sessions have it.
+    share: Share,
     life: Mutex<Life>,
     /// Open while it is called; closed when it rests.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
@@ -141,9 +143,11 @@ impl Sandbox {
         };
         let pulled = record.pulled.as_ref();
         let image = pulled.and_then(|digest| shared.images.as_ref()?.get(digest));
+        let asked = record.object.as_ref().map(|object| object.asked.cpu_millis);
         Self {
             shared,
             image,
+            share: Share::of_millis(asked.unwrap_or_default()),
             id: record.id.clone(),
             home,
             barred,

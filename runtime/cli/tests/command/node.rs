@@ -7,6 +7,7 @@ mod harness;
 mod images;
 mod policies;
 mod secrets;
+mod shares;
 mod shared;
 mod volumes;
 mod watches;

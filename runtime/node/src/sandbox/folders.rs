@@ -178,7 +178,10 @@ impl Sandbox {
             ..record.limits
         };
         let opened = self.shared.host.session_on(grants, limits, &disk);
-        let opened = opened.map(|session| self.with_image(session, &record.image));
+        let opened = opened.map(|session| {
+            let session = session.with_share(self.share.clone());
+            self.with_image(session, &record.image)
+        });
         opened.map_err(|error| {
             tracing::error!(sandbox = %self.id, error = %error, "failed to open a session");
             match error {

@@ -9,6 +9,8 @@
 
 #[path = "wasm/commands.rs"]
 mod commands;
+#[path = "wasm/sizes.rs"]
+mod sizes;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;

@@ -294,11 +294,17 @@ pub fn trim_host(pod: &mut Pod) {
     }
 }
 
-/// Leaves of a node what placing looks at: the list of its images alone is
-/// tens of kilobytes, and its status changes every few seconds.
+/// Leaves of a node what placing looks at, and its addresses, which are no
+/// sandbox's own: the list of its images alone is tens of kilobytes, and its
+/// status changes every few seconds.
 pub fn trim_node(node: &mut Node) {
     trim(node);
-    node.status = None;
+    if let Some(status) = node.status.take() {
+        node.status = Some(k8s_openapi::api::core::v1::NodeStatus {
+            addresses: status.addresses,
+            ..Default::default()
+        });
+    }
 }
 
 /// Leaves of a service what is compared with the wanted one.

@@ -87,3 +87,23 @@ async fn an_object_is_found_by_the_owner_and_the_label_it_has_now() {
     assert_eq!(names(cache.labelled("ns", "q")), ["a"]);
     assert!(cache.labelled("other", "q").is_empty());
 }
+
+#[test]
+fn of_a_node_that_is_kept_no_more_is_known_than_where_it_is() {
+    let mut node: Node = serde_json::from_value(serde_json::json!({
+        "metadata": { "name": "a", "managedFields": [{}] },
+        "status": {
+            "addresses": [{ "type": "InternalIP", "address": "192.0.2.1" }],
+            "images": [{ "names": ["large"] }],
+        },
+    }))
+    .unwrap();
+    trim_node(&mut node);
+    let kept = serde_json::to_value(&node).unwrap();
+    let addresses = serde_json::json!([{ "type": "InternalIP", "address": "192.0.2.1" }]);
+    assert_eq!(
+        kept["status"],
+        serde_json::json!({ "addresses": addresses })
+    );
+    assert!(node.metadata.managed_fields.is_none());
+}

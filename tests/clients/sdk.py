@@ -3,6 +3,7 @@
 usage: sdk.py python-runtime URL SANDBOX      its direct connection
        sdk.py sandboxd ADDRESS REST GRPC      its in-cluster connection
        sdk.py cluster NAMESPACE POOL          a claim on the pool, and what it got
+       sdk.py service NAMESPACE POOL          the same by the sandbox's service
        sdk.py tunnel NAMESPACE POOL           the same by its default connection
 
 The first two need no cluster: a stand-in answers for the one object that the
@@ -115,9 +116,9 @@ def until_gone(objects, name, namespace):
     assert any(change["type"] == "DELETED" for change in changes), f"{name} stays"
 
 
-def cluster():
-    namespace, pool = sys.argv[2:]
-    config = SandboxdInClusterConnectionConfig(mode="in-cluster-pod-ip")
+def cluster(mode):
+    way, namespace, pool = sys.argv[1:]
+    config = SandboxdInClusterConnectionConfig(mode=mode)
     client = SandboxClient(connection_config=config)
     sandbox = client.create_sandbox(pool, namespace=namespace, claim_name="by-sdk")
     assert sandbox.get_pod_ip(), "no address"
@@ -133,7 +134,7 @@ def cluster():
         # A claim that is not there may be on its way: so long it is waited for.
         client.get_sandbox("by-sdk", namespace, resolve_timeout=1)
     except SandboxNotFoundError:
-        print("cluster")
+        print(way)
     else:
         raise AssertionError("found a sandbox that was deleted")
 
@@ -150,8 +151,11 @@ def tunnel():
 
 
 def main():
-    if sys.argv[1] in ("cluster", "tunnel"):
-        {"cluster": cluster, "tunnel": tunnel}[sys.argv[1]]()
+    if sys.argv[1] == "tunnel":
+        tunnel()
+        return
+    if sys.argv[1] in ("cluster", "service"):
+        cluster({"cluster": "in-cluster-pod-ip", "service": "in-cluster-service"}[sys.argv[1]])
         return
     sandbox = connect()
     cases = [commands, files] + ([sandboxd] if sys.argv[1] == "sandboxd" else [])

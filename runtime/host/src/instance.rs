@@ -206,10 +206,10 @@ impl Instance {
     pub(crate) fn run(self) -> CpuTimed<impl Future<Output = Result<Ended, RunError>>> {
         let budget = Arc::clone(&self.store.data().scope.budget);
         let stint = Arc::clone(&self.stint);
-        CpuTimed::new(self.to_its_end(), budget, stint)
+        CpuTimed::new(self.live_out(), budget, stint)
     }
 
-    async fn to_its_end(mut self) -> Result<Ended, RunError> {
+    async fn live_out(mut self) -> Result<Ended, RunError> {
         match self.call().await {
             Ok(Ok(())) => Ok(Ended::Exited(0)),
             Ok(Err(())) => Ok(Ended::Exited(1)),

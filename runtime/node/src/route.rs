@@ -240,7 +240,9 @@ mod tests {
     fn session_of(hosts: &[&str], uri: &str) -> Option<String> {
         let hosts = hosts.iter().map(|host| (HOST, host.parse().unwrap()));
         let mut headers = HeaderMap::new();
-        hosts.for_each(|(name, host)| drop(headers.append(name, host)));
+        for (name, host) in hosts {
+            headers.append(name, host);
+        }
         session(&headers, &uri.parse().unwrap())
     }
 

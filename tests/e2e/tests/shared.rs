@@ -91,6 +91,13 @@ async fn serving_at(story: &Story, name: &str, wanted: &[String]) -> Sandbox {
     story.until_ready_is(name, "True", READY).await
 }
 
+/// Waits until a sandbox is ready at an address that is not one of these.
+async fn own_again(story: &Story, name: &str, shared: &[String]) {
+    let there = |it: &Sandbox| !addresses(it).is_empty() && addresses(it) != shared;
+    story.until(name, "at its own address", there).await;
+    story.until_ready_is(name, "True", READY).await;
+}
+
 /// The status of a request, and what was said.
 fn get(url: &str, host: Option<&str>) -> (String, String) {
     let mut curl = Command::new("curl");
@@ -180,8 +187,9 @@ async fn sessions_that_share_an_address_answer_by_their_names() {
     assert_eq!(get(&health, Some(&format!("a.{namespace}"))).0, "200");
 
     drop(shared);
-    serving_at(&story, "a", &before).await;
-    assert_eq!(execute(&before[0], "cat file").unwrap(), "kept\n");
+    own_again(&story, "a", &own).await;
+    let after = addresses(&story.get::<Sandbox>("a").await);
+    assert_eq!(execute(&after[0], "cat file").unwrap(), "kept\n");
     assert_eq!(exec(&story, "a", "cat file"), "kept\n");
     story.end().await;
 }
@@ -225,8 +233,6 @@ async fn at_a_shared_address_each_template_lets_in_whom_its_policy_names() {
     let by_router = sdk("tunnel", &story.namespace, "closed");
     assert_eq!(by_router, word(&["commands", "files", "tunnel"]));
     drop(shared);
-    let own_again = |it: &Sandbox| !addresses(it).is_empty() && addresses(it) != own;
-    story.until("open", "at its own address", own_again).await;
-    story.until_ready_is("open", "True", READY).await;
+    own_again(&story, "open", &own).await;
     story.end().await;
 }

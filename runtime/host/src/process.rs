@@ -5,7 +5,6 @@
 //!    └─ child handle: dropped or killed ──► the task ends
 //! ```
 
-
 use async_trait::async_trait;
 use mote_api::{Grants, GuestPath, Rejection};
 use tokio::sync::{oneshot, watch};

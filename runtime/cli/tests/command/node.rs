@@ -7,8 +7,8 @@ mod harness;
 mod images;
 mod policies;
 mod secrets;
-mod shares;
 mod shared;
+mod shares;
 mod volumes;
 mod watches;
 

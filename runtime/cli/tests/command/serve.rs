@@ -304,7 +304,10 @@ fn the_log_tells_what_was_called_and_goes_on_as_it_is() {
     assert_eq!(line["exit_code"], 3);
     assert_eq!(served.sh("exit 4").code, 4);
     let last = served.ask(&["logs", "work", "--tail", "1"]).ok();
-    assert!(last.contains("exit 4") && last.lines().count() == 1, "{last}");
+    assert!(
+        last.contains("exit 4") && last.lines().count() == 1,
+        "{last}"
+    );
     let both = served.ask(&["logs", "work", "--since", "1h"]).ok();
     assert_eq!(both.lines().count(), 2, "{both}");
     let later = ["logs", "work", "--since-time", "2999-01-01T00:00:00Z"];

@@ -74,6 +74,7 @@ impl Hands<'_> {
             service,
             troubles,
             again: None,
+            nowhere: false,
         })
     }
 

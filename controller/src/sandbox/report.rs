@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::backing::{Backing, Observed};
 use super::refusal::{Refusal, Trouble};
+use super::session;
 use super::validate::{Server, Subject};
 use crate::condition::{self, FINISHED, READY, Saying, Status};
 use crate::crd::{Sandbox, SandboxStatus};
@@ -81,6 +82,8 @@ pub(super) struct Findings {
     pub(super) troubles: Vec<Trouble>,
     /// When to look again, though nothing may have changed.
     pub(super) again: Option<Duration>,
+    /// Whether it is certain, or decided, that no node has its session.
+    pub(super) nowhere: bool,
 }
 
 impl Findings {
@@ -91,6 +94,7 @@ impl Findings {
             service: ServiceFound::Unknown,
             troubles: vec![refusal.into()],
             again: None,
+            nowhere: false,
         }
     }
 }
@@ -202,8 +206,10 @@ fn tell_backing(status: &mut SandboxStatus, subject: &Subject<'_>, findings: &Fi
 fn may_be_where_it_was(subject: &Subject<'_>, findings: &Findings) -> bool {
     let refused = |trouble: &Trouble| matches!(trouble, Trouble::Refused(_));
     let looked_for = !findings.troubles.iter().any(refused);
-    let gone = findings.observed == Observed::Absent && looked_for;
-    subject.server == Server::Session && !gone
+    let gone = findings.nowhere || (findings.observed == Observed::Absent && looked_for);
+    // The node of a pod that it was before is no session's.
+    let was_session = session::is_kept(subject.sandbox);
+    subject.server == Server::Session && was_session && !gone
 }
 
 fn tell_service(

@@ -81,6 +81,13 @@ pub fn marked(mut sandbox: Sandbox, context: &Context) -> Sandbox {
     sandbox
 }
 
+/// Whether a sandbox is kept until its session is gone: whether it was made as
+/// a session.
+pub(super) fn is_kept(sandbox: &Sandbox) -> bool {
+    let mut finalizers = sandbox.metadata.finalizers.iter().flatten();
+    finalizers.any(|it| it == FINALIZER)
+}
+
 /// Whether a sandbox is marked as one that is a session.
 pub fn is_session(sandbox: &Sandbox) -> bool {
     let annotations = sandbox.metadata.annotations.as_ref();
@@ -289,6 +296,7 @@ impl Hands<'_> {
             observed,
             trouble,
             again,
+            nowhere,
         } = settled;
         let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
         let service = served.unwrap_or_else(|trouble| {
@@ -302,6 +310,7 @@ impl Hands<'_> {
             service,
             troubles,
             again,
+            nowhere,
         })
     }
 

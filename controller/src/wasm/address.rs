@@ -1,5 +1,6 @@
 //! Which addresses the sandboxes of a node have.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -232,6 +233,41 @@ fn check_shared(told: &NodeInfo, own: &Site) -> Result<(), AddressError> {
         }
     }
     Ok(())
+}
+
+/// Where the addresses of a node's sandboxes are, by what its host says and was
+/// checked.
+pub(super) fn of_sandboxes(told: &NodeInfo) -> BTreeSet<IpNet> {
+    let prefixes = told.prefixes.iter().filter_map(|it| parse(it).ok());
+    let shared = told.shared_addresses.iter();
+    let shared = shared.filter_map(|it| it.parse::<IpAddr>().ok());
+    prefixes.chain(shared.map(IpNet::from)).collect()
+}
+
+/// Leaves of the addresses that a session is said to have those that one of
+/// these sandboxes can have: of each family one. The first that it cannot have.
+pub(super) fn leave_own(said: &mut Vec<String>, own: &BTreeSet<IpNet>) -> Option<String> {
+    let mut families = Vec::with_capacity(MAX_PREFIXES);
+    let mut other = None;
+    said.retain(|text| {
+        let address = text.parse().ok().filter(|it| can_have(*it, own));
+        let family = address.map(|it| it.is_ipv6());
+        let family = family.filter(|it| !families.contains(it));
+        families.extend(family);
+        if family.is_none() && other.is_none() {
+            other = Some(text.clone());
+        }
+        family.is_some()
+    });
+    other
+}
+
+/// Whether a sandbox can have this address. In a prefix may be some that mean
+/// something else.
+fn can_have(address: IpAddr, own: &BTreeSet<IpNet>) -> bool {
+    let means_else =
+        leads_nowhere(address) || is_of_a_link(address) || address != address.to_canonical();
+    !means_else && own.iter().any(|own| own.contains(&address))
 }
 
 /// What was said of a node.

@@ -327,8 +327,9 @@ impl Fleet {
     pub(super) fn begin(&self, name: &str, info: NodeInfo, kinship: Kinship) -> Vec<Key> {
         let mut state = self.state();
         let member = state.members.entry(name.to_owned()).or_default();
-        member.inform(info, kinship);
-        state.waiting.iter().cloned().collect()
+        let mut keys = member.inform(info, kinship);
+        keys.extend(state.waiting.iter().cloned());
+        keys
     }
 
     /// We do not listen to a node host, which is of this version as far as we
@@ -372,15 +373,35 @@ impl Fleet {
 
     /// A session is as it is now.
     pub(super) fn told(&self, name: &str, session: Session) -> Option<Key> {
+        let (session, changed) = self.hear_of(name, session);
+        changed.then(|| key_of(&session))
+    }
+
+    /// A session is as it was asked to be: as it is now, as far as its node
+    /// host is to be believed.
+    pub(super) fn made(&self, name: &str, session: Session) -> Session {
+        let (session, _) = self.hear_of(name, session);
+        Arc::unwrap_or_clone(session)
+    }
+
+    /// Takes over what a node host says of a session, but for addresses that
+    /// are not the node's to give; whether that is new.
+    fn hear_of(&self, name: &str, mut session: Session) -> (Arc<Session>, bool) {
         let mut state = self.state();
-        let member = state.members.get_mut(name)?;
-        let (key, uid) = (key_of(&session), session.uid.clone());
-        let sent = member.expects(&uid);
-        let changed = member.put(session);
-        if !state.settle(name, uid, sent) {
+        let Some(member) = state.members.get_mut(name) else {
+            session.addresses.clear();
+            return (session.into(), false);
+        };
+        if let Some(address) = member.vet(&mut session) {
+            apart::warn(name, &session.uid, &address);
+        }
+        let session = Arc::new(session);
+        let sent = member.expects(&session.uid);
+        let changed = member.put(session.clone());
+        if !state.settle(name, session.uid.clone(), sent) {
             self.strays.notify_one();
         }
-        changed.then_some(key)
+        (session, changed)
     }
 
     /// A session is no more.

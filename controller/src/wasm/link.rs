@@ -3,7 +3,7 @@
 mod batch;
 mod stranger;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mote_rpc::MAX_SESSIONS;
@@ -14,8 +14,8 @@ use mote_rpc::v1::{
     DeleteRequest, EnsureRequest, NodeInfo, PoliceRequest, Refusal, Session, SessionSpec,
     WatchRequest,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
@@ -45,8 +45,9 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// are unless flags say otherwise. A host that hangs keeps no more of them from
 /// the sandboxes of other nodes.
 const ASKS: usize = 50;
-/// How long one more waits for its turn. A host answers in milliseconds; who
-/// waits for longer is tried again later, and keeps nobody waiting.
+/// How long one more waits for its turn since the host has done something. It
+/// answers in milliseconds: whoever asks later of one that does not is tried
+/// again, and keeps no worker waiting.
 const TURN: Duration = Duration::from_secs(1);
 
 /// Where a node host is called, and with what.
@@ -66,6 +67,8 @@ pub(super) struct Way {
 pub struct Link {
     asks: mpsc::Sender<Ask>,
     turns: Arc<Semaphore>,
+    /// When the host last answered, or was first asked since.
+    moved: Arc<Mutex<Instant>>,
 }
 
 #[derive(Debug)]
@@ -103,7 +106,9 @@ impl Link {
     fn new() -> (Self, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(ASKS);
         let turns = Arc::new(Semaphore::new(ASKS));
-        (Self { asks, turns }, asked)
+        let moved = Arc::new(Mutex::new(Instant::now()));
+        let link = Self { asks, turns, moved };
+        (link, asked)
     }
 
     /// Makes a session what it is to be.
@@ -131,11 +136,27 @@ impl Link {
         ask: Ask,
         answered: oneshot::Receiver<Result<T, LinkError>>,
     ) -> Result<T, LinkError> {
-        let turn = timeout(TURN, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| LinkError::Busy)?;
+        let _turn = self.turn().await?;
         let closed = || LinkError::Unheard("the connection ended".to_owned());
         self.asks.send(ask).await.map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        let answer = answered.await;
+        *self.moved() = Instant::now();
+        answer.unwrap_or_else(|_| Err(closed()))
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, LinkError> {
+        if self.turns.available_permits() == ASKS {
+            *self.moved() = Instant::now();
+        }
+        let wait = TURN.saturating_sub(self.moved().elapsed());
+        let turn = timeout(wait, self.turns.acquire()).await;
+        // The semaphore is never closed.
+        turn.ok().and_then(Result::ok).ok_or(LinkError::Busy)
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Instant> {
+        // Each critical section is one assignment.
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -364,10 +385,7 @@ fn deletion(
 
 fn ensuring(fleet: &Fleet, node: &str, answer: Option<Answer>) -> Result<Session, LinkError> {
     match answer {
-        Some(Answer::Session(session)) => {
-            fleet.told(node, session.clone());
-            Ok(session)
-        }
+        Some(Answer::Session(session)) => Ok(fleet.made(node, session)),
         Some(Answer::Refusal(refusal)) => Err(LinkError::Refused(refusal)),
         None => Err(LinkError::Unheard("it left out an answer".to_owned())),
     }

@@ -48,6 +48,7 @@ fn a_warm_sandbox_of_a_claim_is_counted_as_such() {
         service: report::ServiceFound::Absent,
         troubles: Vec::new(),
         again: None,
+        nowhere: false,
     };
     sandbox.status = Some(report::status(
         &subject(&sandbox),

@@ -16,6 +16,7 @@ fn findings(observed: Observed) -> Findings {
         service: ServiceFound::Absent,
         troubles: Vec::new(),
         again: None,
+        nowhere: false,
     }
 }
 
@@ -386,6 +387,7 @@ fn several_pods_are_told_of_alone_and_leave_the_service_as_it_was() {
             service: ServiceFound::Unknown,
             troubles,
             again: None,
+            nowhere: false,
         },
     );
     assert_eq!(
@@ -594,20 +596,30 @@ fn a_session_that_stands_still_keeps_its_node_and_says_what_a_pod_would() {
 
 #[test]
 fn the_node_of_a_session_is_forgotten_only_when_nothing_is_there() {
-    let mut sandbox = sandbox();
-    sandbox.status.get_or_insert_default().node_name = Some("a".to_owned());
-    let node = |server, findings: &Findings| {
+    let mut pod = sandbox();
+    pod.status.get_or_insert_default().node_name = Some("a".to_owned());
+    let mut kept = pod.clone();
+    kept.metadata.finalizers = Some(vec![session::FINALIZER.to_owned()]);
+    let of = |sandbox: &Sandbox, server, findings: &Findings| {
         let subject = Subject {
             server,
-            ..subject(&sandbox)
+            ..subject(sandbox)
         };
         status(&subject, findings, "d", at(1)).node_name
     };
+    let node = |server, findings: &Findings| of(&kept, server, findings);
     let no_node = || Observed::Here(here("Pending"));
     let refused = || Findings::refused(Refusal::NotWasm("x".to_owned()));
     for unsure in [findings(Observed::Unknown), findings(no_node()), refused()] {
         assert_eq!(node(Server::Session, &unsure).as_deref(), Some("a"));
         assert_eq!(node(Server::Pod, &unsure), None);
+        // A pod was there, and no session yet.
+        assert_eq!(of(&pod, Server::Session, &unsure), None);
+        let nowhere = Findings {
+            nowhere: true,
+            ..unsure
+        };
+        assert_eq!(node(Server::Session, &nowhere), None);
     }
     let elsewhere = Backing {
         node: Some("b".to_owned()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mote_rpc::v1::{Phase, Session};
 
-use super::{FINALIZER, backing, observed};
+use super::{backing, is_kept, observed};
 use crate::condition::{self, FINISHED};
 use crate::sandbox::apply::Hands;
 use crate::sandbox::backing::{Backing, Observed};
@@ -29,10 +29,8 @@ pub(super) enum Whereabouts {
 /// last known.
 pub(super) fn said<'a>(subject: &Subject<'a>) -> Option<&'a str> {
     let Subject { sandbox, .. } = subject;
-    let mut finalizers = sandbox.metadata.finalizers.iter().flatten();
     // A pod has been on a node too.
-    let is_session = finalizers.any(|it| it == FINALIZER);
-    let status = sandbox.status.as_ref().filter(|_| is_session)?;
+    let status = sandbox.status.as_ref().filter(|_| is_kept(sandbox))?;
     status.node_name.as_deref()
 }
 
@@ -110,7 +108,13 @@ impl Hands<'_> {
     /// Its session, as it was last told.
     pub(super) fn there(&self, wasm: &Wasm) -> Option<Observed> {
         let found = wasm.fleet.find(self.subject.uid, said(self.subject))?;
-        Some(observed(&found.node, found.session.as_deref()?))
+        let session = found.session.as_deref()?;
+        Some(match observed(&found.node, session) {
+            Observed::Here(_) if !found.heard => {
+                Observed::Here(backing(&found.node, session, false))
+            }
+            observed => observed,
+        })
     }
 
     /// Whether a session is somewhere.
@@ -139,6 +143,7 @@ mod tests {
     use super::*;
     use crate::crd::{Sandbox, SandboxStatus};
     use crate::sandbox::fixtures::{at, sandbox, subject, suspended};
+    use crate::sandbox::session::FINALIZER;
 
     fn found(session: Option<Session>) -> Found {
         Found {

@@ -20,6 +20,9 @@ use crate::wasm::{Key, LinkError, Reserved, Wanted, Wasm};
 const MOVED: &str = "SessionMoved";
 /// Events: what a session ran has failed, or its time is over.
 const FAILED: &str = "SessionFailed";
+/// When a node host that is behind is asked again, where a session serves there
+/// as it was.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a session was found to be, and what was done for it.
 pub(super) struct Settled {
@@ -27,6 +30,8 @@ pub(super) struct Settled {
     pub(super) trouble: Option<Trouble>,
     /// When to look again, though nothing may have changed.
     pub(super) again: Option<Duration>,
+    /// Whether it is certain, or decided, that no node has it.
+    pub(super) nowhere: bool,
 }
 
 impl Settled {
@@ -35,6 +40,7 @@ impl Settled {
             observed,
             trouble: None,
             again: None,
+            nowhere: false,
         }
     }
 
@@ -45,7 +51,9 @@ impl Settled {
         }
     }
 
+    /// The same, looked at again at this time at the latest.
     pub(super) fn again(self, again: Option<Duration>) -> Self {
+        let again = self.again.into_iter().chain(again).min();
         Self { again, ..self }
     }
 }
@@ -104,12 +112,10 @@ impl Hands<'_> {
                     }
                     return Settled::as_is(Observed::Absent);
                 }
+                let before = why.as_deref().map(|why| (why, true));
                 match wasm.fleet.place(wanted, &self.key(), subject.uid) {
-                    Ok(place) => {
-                        let before = why.as_deref().map(|why| (why, true));
-                        self.begin(wasm, tier, (spec, wanted), &place, before).await
-                    }
-                    Err(full) => Settled::as_is(unschedulable(full)),
+                    Ok(place) => self.begin(wasm, tier, (spec, wanted), &place, before).await,
+                    Err(full) => self.nowhere(before, Settled::as_is(unschedulable(full))),
                 }
             }
         }
@@ -145,7 +151,7 @@ impl Hands<'_> {
         let node = place.node();
         let session = match self.make(wasm, tier, node, asked).await {
             Ok(session) => session,
-            Err(settled) => return settled,
+            Err(settled) => return self.nowhere(before, settled),
         };
         let (events, sandbox) = (&self.context.events, self.subject.sandbox);
         match before {
@@ -164,6 +170,41 @@ impl Hands<'_> {
         Settled::as_is(observed(node, &session))
     }
 
+    /// No node has it, and none has taken it yet. Its status forgets the node
+    /// it was on, so that people are told of that now.
+    fn nowhere(&self, before: Option<(&str, bool)>, settled: Settled) -> Settled {
+        let (events, sandbox) = (&self.context.events, self.subject.sandbox);
+        match before {
+            Some((why, true)) => self.tell_lost(why),
+            Some((why, false)) => {
+                let note =
+                    format!("{why}; the session, which had no files, will be made anew elsewhere");
+                events.normal(sandbox, MOVED, ACTION, note);
+            }
+            None => {}
+        }
+        Settled {
+            // What a node has that was given up does not count.
+            observed: match settled.observed {
+                Observed::Here(backing) if backing.node.is_some() => Observed::Absent,
+                Observed::Resting(_) => Observed::Absent,
+                other => other,
+            },
+            nowhere: true,
+            ..settled
+        }
+    }
+
+    /// The node host is behind: what serves there serves on, and is asked for
+    /// again in a moment.
+    fn busy(&self, wasm: &Wasm, node: &str, error: LinkError) -> Settled {
+        let trouble = || Trouble::Node(node.to_owned(), error);
+        self.there(wasm).map_or_else(
+            || Settled::with(Observed::Absent, trouble()),
+            |there| Settled::as_is(there).again(Some(ASK_AGAIN)),
+        )
+    }
+
     /// Makes the session what it is to be, on this node.
     ///
     /// # Errors
@@ -176,7 +217,7 @@ impl Hands<'_> {
         (spec, wanted): (SessionSpec, &Wanted),
     ) -> Result<Session, Settled> {
         let before = || self.there(wasm).unwrap_or(Observed::Absent);
-        let busy = |error| Settled::with(before(), Trouble::Node(node.to_owned(), error));
+        let busy = |error| self.busy(wasm, node, error);
         let _room = room(wanted, node).await.map_err(busy)?;
         let equipped = self.equip(spec, wanted).await;
         let spec = equipped.map_err(|trouble| Settled::with(before(), trouble))?;
@@ -186,6 +227,7 @@ impl Hands<'_> {
         let (marked, ensured) = tokio::join!(self.mark(tier), ensuring);
         marked.map_err(|error| Settled::with(Observed::Unknown, error))?;
         ensured.map_err(|error| match error {
+            LinkError::Busy => busy(error),
             // Others were quicker, or the node counts otherwise than we do.
             LinkError::Refused(refusal) if refusal.reason() == Reason::NoRoom => {
                 wasm.fleet.waits(self.key());

@@ -133,16 +133,10 @@ fn a_prefix_that_leads_nowhere_or_everywhere_is_refused() {
     }
 }
 
-/// What is said of a host of node `a`, whose node has this annotation.
-fn checked(annotation: Option<&str>, told: &[&str]) -> Result<(), AddressError> {
-    let own = Site::of(&node("a", annotation, &["10.1.0.0/16"], "192.0.2.1"));
-    let others = [
-        node("b", Some("10.9.0.0/16"), &["10.2.0.0/16"], "192.0.2.2"),
-        node("c", None, &["fd00:3::/64"], "192.0.2.3"),
-    ];
-    let others: Vec<_> = others.iter().map(Site::of).collect();
+/// A host that says it has these.
+fn has(told: &[&str]) -> NodeInfo {
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-    let told = match told {
+    match told {
         ["shared", addresses @ ..] => NodeInfo {
             shared_addresses: words(addresses),
             ..NodeInfo::default()
@@ -151,8 +145,18 @@ fn checked(annotation: Option<&str>, told: &[&str]) -> Result<(), AddressError> 
             prefixes: words(prefixes),
             ..NodeInfo::default()
         },
-    };
-    check(&told, &own, others.iter())
+    }
+}
+
+/// What is said of a host of node `a`, whose node has this annotation.
+fn checked(annotation: Option<&str>, told: &[&str]) -> Result<(), AddressError> {
+    let own = Site::of(&node("a", annotation, &["10.1.0.0/16"], "192.0.2.1"));
+    let others = [
+        node("b", Some("10.9.0.0/16"), &["10.2.0.0/16"], "192.0.2.2"),
+        node("c", None, &["fd00:3::/64"], "192.0.2.3"),
+    ];
+    let others: Vec<_> = others.iter().map(Site::of).collect();
+    check(&has(told), &own, others.iter())
 }
 
 #[test]
@@ -251,5 +255,35 @@ fn where_sandboxes_share_addresses_they_are_those_by_which_the_cluster_calls_the
     for (name, nodes) in [("b", &nodes[..]), ("a", &[node("a", None, &[], "name")])] {
         let told = choose(Some(SHARED), name, nodes).unwrap_err();
         assert_eq!(told, AddressError::NoOwn(name.to_owned()));
+    }
+}
+
+/// Those of these addresses that a sandbox of a node with these prefixes can
+/// have, and the first that it cannot.
+fn left(prefixes: &[&str], said: &[&str]) -> (String, Option<String>) {
+    let mut said = said.iter().map(ToString::to_string).collect();
+    let other = leave_own(&mut said, &of_sandboxes(&has(prefixes)));
+    (said.join(" "), other)
+}
+
+#[test]
+fn a_session_has_one_address_of_each_family() {
+    let given = ["10.1.0.0/16", "fd00:1::/64"];
+    let all = left(&given, &["fd00:1::7", "10.1.0.7"]);
+    assert_eq!(all, ("fd00:1::7 10.1.0.7".to_owned(), None));
+    let more = left(&given, &["10.1.0.7", "10.1.0.8", "10.1.0.9"]);
+    assert_eq!(more, ("10.1.0.7".to_owned(), Some("10.1.0.8".to_owned())));
+}
+
+#[test]
+fn of_what_a_prefix_holds_no_session_has_what_means_something_else() {
+    for (prefix, other) in [
+        ("169.0.0.0/8", "169.254.169.254"),
+        ("fe00::/8", "fe80::1"),
+        ("::8000:0:0/81", "::ffff:10.0.0.7"),
+    ] {
+        assert_eq!(of_sandboxes(&has(&[prefix])).len(), 1, "{prefix} is one");
+        let dropped = left(&[prefix], &[other]);
+        assert_eq!(dropped, (String::new(), Some(other.to_owned())));
     }
 }

@@ -1,7 +1,8 @@
 //! No two nodes give the same addresses: where their prefixes overlap, the node
 //! that has been there for longer keeps them, and the host of the other one is
 //! not listened to. What Kubernetes says of nodes counts for more than what
-//! their hosts say: who takes one node over takes no other's addresses.
+//! their hosts say: who takes one node over takes no other's addresses. Nor has
+//! a session any that its node does not give.
 
 use std::cmp::Reverse;
 
@@ -11,6 +12,10 @@ use mote_rpc::v1::NodeInfo;
 
 use super::{Fleet, Member, State};
 use crate::wasm::address::{self, ADDRESSES, Site, overlap};
+
+/// Most characters of a word from a node host in the log: more than any address
+/// or UID has.
+const MAX_WORD: usize = 64;
 
 /// By whom prefixes are kept: the greatest, which has been there for longest.
 /// A node that Kubernetes does not know is the least.
@@ -50,6 +55,21 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+/// Tells people that a node host says a session has an address that it cannot
+/// have there.
+pub(super) fn warn(node: &str, uid: &str, address: &str) {
+    let short = |word: &str| word.chars().take(MAX_WORD).collect::<String>();
+    let (session, address) = (short(uid), short(address));
+    tracing::warn!(
+        node,
+        session,
+        address,
+        "a node host says that a session has an address which the node does not give, or which \
+         no session can have; the session is without it, and so are others of which it says such \
+         until it is called again; look whether somebody has taken the node over"
+    );
 }
 
 impl State {

@@ -1,9 +1,10 @@
 //! One node of the fleet, and how it is weighed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::census::Labels;
 use super::fate::Standing;
 use super::{Host, Key, key_of};
-use crate::wasm::address::Site;
+use crate::wasm::address::{self, Site};
 use crate::wasm::link::Link;
 use crate::wasm::place::NodeView;
 use crate::wasm::version::Kinship;
@@ -44,6 +45,11 @@ pub(super) struct Member {
     warned: HashSet<String>,
     /// What it last said of itself.
     info: NodeInfo,
+    /// Where the addresses of its sessions are, by what it said of itself on
+    /// this connection: before, they have none.
+    given: BTreeSet<IpNet>,
+    /// Whether people were told, on this connection, that it names others.
+    named_others: bool,
     /// How its version stands to ours, once it has told it.
     kinship: Option<Kinship>,
     /// Its sessions by UID, as they were last told.
@@ -146,8 +152,9 @@ impl Member {
         was
     }
 
-    /// The host has told of itself.
-    pub(super) fn inform(&mut self, info: NodeInfo, kinship: Kinship) {
+    /// The host has told of itself. Sandboxes whose sessions cannot have any
+    /// more what they had of addresses.
+    pub(super) fn inform(&mut self, info: NodeInfo, kinship: Kinship) -> Vec<Key> {
         self.kinship = Some(kinship);
         self.pardon();
         if self.info.images != info.images {
@@ -156,11 +163,40 @@ impl Member {
         if self.info.tenants != info.tenants {
             self.view.tenants = info.tenants.iter().cloned().collect();
         }
+        let given = address::of_sandboxes(&info);
         self.info = info;
         if self.link.is_none() && self.listing.is_none() {
             self.listing = Some(HashSet::new());
         }
         self.weigh();
+        if self.given == given {
+            return Vec::new();
+        }
+        self.given = given;
+        self.readdress()
+    }
+
+    /// Takes from its sessions the addresses that they cannot have any more;
+    /// the sandboxes of those that had some.
+    fn readdress(&mut self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for session in self.sessions.values_mut() {
+            let mut addresses = session.addresses.clone();
+            if address::leave_own(&mut addresses, &self.given).is_some() {
+                Arc::make_mut(session).addresses = addresses;
+                keys.push(key_of(session));
+            }
+        }
+        keys
+    }
+
+    /// Takes from what is said of a session the addresses that the node does
+    /// not give; the first of them, if people are to be told: one a connection,
+    /// for a host that was taken over may name as many as it likes.
+    pub(super) fn vet(&mut self, session: &mut Session) -> Option<String> {
+        let other = address::leave_own(&mut session.addresses, &self.given)?;
+        let known = std::mem::replace(&mut self.named_others, true);
+        (!known).then_some(other)
     }
 
     /// Since when Kubernetes knows the node.
@@ -225,6 +261,8 @@ impl Member {
     /// The host is not heard any more; whether it was.
     pub(super) fn lose(&mut self) -> bool {
         self.listing = None;
+        self.given.clear();
+        self.named_others = false;
         self.view.heard = false;
         let was = self.link.take().is_some();
         if was {
@@ -234,7 +272,7 @@ impl Member {
     }
 
     /// A session is as it is now; whether that is new.
-    pub(super) fn put(&mut self, session: Session) -> bool {
+    pub(super) fn put(&mut self, session: Arc<Session>) -> bool {
         if let Some(listing) = &mut self.listing {
             listing.insert(session.uid.clone());
         }
@@ -242,7 +280,6 @@ impl Member {
             self.usual_bytes = held(&session);
         }
         let uid = session.uid.clone();
-        let session = Arc::new(session);
         let before = self.sessions.insert(uid.clone(), session.clone());
         let had = before.as_deref().map_or(0, held);
         self.held_bytes = self.held_bytes.saturating_sub(had) + held(&session);

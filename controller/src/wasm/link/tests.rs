@@ -22,6 +22,10 @@ async fn a_host_that_hangs_keeps_half_of_the_workers_at_most() {
     assert!(matches!(busy, LinkError::Busy), "{busy}");
     assert_eq!(began.elapsed(), TURN);
     assert!(asked.is_empty(), "the host is not asked");
+    // It has done nothing for that time: nobody waits any more.
+    let busy = link.delete("another").await.unwrap_err();
+    assert!(matches!(busy, LinkError::Busy), "{busy}");
+    assert_eq!(began.elapsed(), TURN);
 
     let Some(Ask::Delete(_, answer)) = under_way.pop() else {
         panic!("a deletion was asked for");

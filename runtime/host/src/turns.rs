@@ -24,6 +24,9 @@ const MOST: u64 = 1 << 18;
 /// How far behind a sandbox may be that had nothing to do, in its own processor
 /// time: enough to be next, not to make up for hours.
 const CREDIT: Duration = Duration::from_millis(20);
+/// How far ahead one may be whose programs' first moments waited for nobody:
+/// enough to let others go first, not to be kept out until calls are over.
+const DEBT: Duration = Duration::from_secs(1);
 
 /// A sandbox's share of the processors, and what it has had of them. Clones are
 /// the same share: all calls of a sandbox have one.
@@ -33,7 +36,8 @@ pub struct Share(Arc<Account>);
 #[derive(Debug)]
 struct Account {
     weight: u64,
-    /// Processor time in nanoseconds, for a weight of one whole processor.
+    /// Processor time in microseconds, for a weight of one whole processor: in
+    /// nanoseconds, one with the least would come to their end in weeks.
     had: AtomicU64,
 }
 
@@ -66,13 +70,16 @@ impl Share {
 
     fn weighed(&self, time: Duration) -> u64 {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        nanos.saturating_mul(WHOLE) / self.0.weight
+        nanos.saturating_mul(WHOLE) / self.0.weight / 1_000
     }
 
-    /// Who had nothing to do is not owed all the time since.
-    fn catch_up(&self, with: u64) {
-        let least = with.saturating_sub(self.weighed(CREDIT));
+    /// Who had nothing to do is not owed all the time since, and who had more
+    /// than its share does not owe it for ever.
+    fn keep_near(&self, level: u64) {
+        let least = level.saturating_sub(self.weighed(CREDIT));
+        let most = level.saturating_add(self.weighed(DEBT));
         self.0.had.fetch_max(least, Relaxed);
+        self.0.had.fetch_min(most, Relaxed);
     }
 }
 
@@ -136,7 +143,7 @@ impl Turns {
     /// that who gives one back can be the next.
     fn wait(self: &Arc<Self>, waiter: Waiter, held: Option<Turn>) {
         let mut queue = self.queue();
-        waiter.share.catch_up(queue.level);
+        waiter.share.keep_near(queue.level);
         queue.waiting.push(waiter);
         if let Some(mut turn) = held {
             turn.0 = None;
@@ -196,6 +203,10 @@ impl Stint {
         self.state().asks = Some(go);
         // An error means that the program is gone, and this with it.
         if let Ok(turn) = going.await {
+            // The runtime's other work comes first, and its sockets and timers
+            // are looked at: programs that hand turns to each other would keep
+            // a thread from both.
+            tokio::task::yield_now().await;
             self.state().held = Some(turn);
         }
     }

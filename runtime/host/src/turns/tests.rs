@@ -108,6 +108,18 @@ fn who_was_idle_is_next_and_makes_up_for_no_more_than_a_moment() {
 }
 
 #[test]
+fn who_had_more_than_its_share_is_kept_out_for_a_bounded_time() {
+    let turns = host(1);
+    let (greedy, other) = (Share::of_millis(500), Share::of_millis(500));
+    let mut busy = [&other, &greedy].map(|share| Busy::of(share, &turns));
+    slices(&mut busy, 4);
+    greedy.charge(Duration::from_secs(3600));
+    let debt = u32::try_from(DEBT.as_millis() / SLICE.as_millis()).unwrap();
+    let had = slices(&mut busy, 4 * debt);
+    assert!(had[1] > debt, "{had:?}");
+}
+
+#[test]
 fn a_turn_that_nobody_takes_is_the_next_ones() {
     let turns = host(1);
     let share = Share::default();

@@ -143,8 +143,15 @@ impl Log {
     }
 
     /// Notes when the first line that begins in `bytes` was written, before it
-    /// is; tells how many notes there are.
+    /// is; tells how many notes there are. No file is without a time: one that
+    /// begins amid a line has the line's.
     fn note(&self, kept: &mut Kept, bytes: &[u8], now: Timestamp) -> u64 {
+        let times = Times::of(&self.path);
+        let is_new = kept.end == kept.turn;
+        if is_new && !kept.at_line {
+            let time = kept.noted.unwrap_or(now);
+            as_far_as_possible(times.append(Record { place: 0, time }));
+        }
         let begins = match kept.at_line {
             true => Some(0),
             false => bytes
@@ -155,7 +162,7 @@ impl Log {
         let is_soon =
             |noted| (SignedDuration::ZERO..NOTE_SPAN).contains(&now.duration_since(noted));
         let begins = begins.filter(|at| *at < bytes.len());
-        let Some(begins) = begins.filter(|_| !kept.noted.is_some_and(is_soon)) else {
+        let Some(begins) = begins.filter(|_| is_new || !kept.noted.is_some_and(is_soon)) else {
             return 0;
         };
         kept.noted = Some(now);
@@ -163,7 +170,7 @@ impl Log {
             place: kept.end - kept.turn + begins as u64,
             time: now,
         };
-        as_far_as_possible(Times::of(&self.path).append(record))
+        as_far_as_possible(times.append(record))
     }
 
     /// Begins the log anew, and keeps what there is as the older half.
@@ -174,6 +181,8 @@ impl Log {
         kept.start = match fs::rename(&self.path, self.older()) {
             Ok(()) => {
                 as_far_as_possible(times.move_to(&older));
+                // What was not moved is of no file that there is.
+                as_far_as_possible(times.clear());
                 kept.turn
             }
             // It is bounded all the same.
@@ -185,7 +194,7 @@ impl Log {
                 kept.end
             }
         };
-        (kept.turn, kept.file, kept.noted) = (kept.end, None, None);
+        (kept.turn, kept.file) = (kept.end, None);
         Ok(())
     }
 
@@ -302,6 +311,7 @@ impl Found {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                as_far_as_possible(Times::of(path).clear());
                 return Ok(Self {
                     length: 0,
                     ends_line: true,
@@ -427,10 +437,37 @@ mod tests {
             moments.iter().map(|it| (it.place, it.time)).collect()
         };
         let turn = half as u64 + 2;
-        let all = [(0, at(1)), (2, at(2)), (turn + 2, at(3))];
+        let all = [(0, at(1)), (2, at(2)), (turn, at(2)), (turn + 2, at(3))];
         assert_eq!(times(0, u64::MAX), all);
-        assert_eq!(times(turn, turn + 1), all[1..2], "its last half");
-        assert_eq!(times(turn + 2, turn + 4)[1..], all[2..]);
+        assert_eq!(times(turn, turn + 1), all[2..3], "its last half");
+        assert_eq!(times(turn + 2, turn + 4)[1..], all[3..]);
+    }
+
+    #[test]
+    fn a_line_without_an_end_has_its_time_however_much_of_it_is_kept() {
+        let folder = TempDir::new().unwrap();
+        let log = log(&folder);
+        let half = vec![b'x'; usize::try_from(MAX_FILE_BYTES).unwrap() + 1];
+        for second in 5..9 {
+            log.keep(&half, at(second));
+        }
+        let kept = log.span().unwrap();
+        let moments = log.moments(kept.start, kept.end).unwrap();
+        assert!(moments.iter().all(|it| it.time == at(5)));
+        assert!(!moments.is_empty());
+        assert_eq!(since(&log, 5), read(&log, 0));
+    }
+
+    #[test]
+    fn times_that_are_left_without_their_log_are_nobodys() {
+        let folder = TempDir::new().unwrap();
+        log(&folder).keep(b"one\ntwo\n", at(1));
+        fs::remove_file(folder.path().join("command.log")).unwrap();
+        let again = log(&folder);
+        again.keep(b"three\n", at(7));
+        let moments = again.moments(0, u64::MAX).unwrap();
+        let moments: Vec<_> = moments.iter().map(|it| (it.place, it.time)).collect();
+        assert_eq!(moments, [(0, at(7))]);
     }
 
     #[test]

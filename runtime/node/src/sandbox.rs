@@ -81,6 +81,9 @@ pub(crate) struct Sandbox {
     command_turn: Arc<tokio::sync::Mutex<()>>,
     /// Whether its folders held anything when that was last told.
     told_files: AtomicBool,
+    /// It was deleted: connections to its own address are of no use any more,
+    /// which another may have soon.
+    pub(crate) gone: CancellationToken,
 }
 
 struct Life {
@@ -169,6 +172,7 @@ impl Sandbox {
             log: OnceLock::new(),
             command_turn: Arc::default(),
             told_files: AtomicBool::default(),
+            gone: CancellationToken::new(),
         }
     }
 
@@ -358,6 +362,7 @@ impl Sandbox {
     /// Marks it gone, and ends what runs in it.
     pub(crate) async fn go(&self) -> Result<(), LifeError> {
         self.turn(Request::Delete, SandboxEventKind::Deleted, None)?;
+        self.gone.cancel();
         self.end().await;
         Ok(())
     }

@@ -17,7 +17,7 @@ use http::header::LOCATION;
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use mote_api::SandboxId;
-use mote_surface::listen::{self, Connection, ListenLimits};
+use mote_surface::listen::{self, Connection, ListenLimits, Stay};
 use mote_surface::{Caller, TraceParent, Unavailable};
 use tokio::net::TcpListener;
 use tower::{Service, ServiceExt};
@@ -30,7 +30,7 @@ use crate::backend::Spoken;
 use crate::metrics::{self, Surface};
 use crate::node::Node;
 use crate::route::{self, Lost, Route};
-use called::Uncalled;
+use called::{Callee, Opened, Uncalled};
 
 /// What a node listens with.
 #[derive(Clone)]
@@ -120,32 +120,43 @@ impl Server {
     /// sandbox's policy does not let in. Those that are open when a policy
     /// changes stay, as under the network policies of Kubernetes. Where
     /// sandboxes share an address, each request is judged instead.
-    fn admit(&self, door: Door, connection: Connection) -> Option<metrics::Connection> {
-        let node = &self.0.node.0;
-        let metrics = &node.shared.observer.metrics;
-        let Door::Sandbox(surface) = door else {
-            return Some(metrics.connection());
+    fn admit(&self, door: Door, connection: Connection) -> Option<(Stay, Opened)> {
+        let node = &self.0.node;
+        let (callee, stay) = match door {
+            Door::Node => (Callee::Nobody, Stay::kept()),
+            Door::Sandbox(surface) => match called::callee(node, connection, self.0.open) {
+                Ok(called) => called,
+                Err(uncalled) if self.0.open => {
+                    let peer = connection.peer.ip().to_canonical().to_string();
+                    self.refuse(&peer, uncalled.sandbox.as_ref(), surface, uncalled.reason);
+                    return None;
+                }
+                // Its requests are told so.
+                Err(_) => (Callee::Nobody, Stay::kept()),
+            },
         };
-        if self.0.open
-            && let Err(uncalled) = called::may_connect(&self.0.node, connection)
-        {
-            let peer = connection.peer.ip().to_canonical().to_string();
-            self.refuse(&peer, uncalled.sandbox.as_ref(), surface, uncalled.reason);
-            return None;
-        }
-        Some(metrics.connection())
+        let opened = Opened {
+            stay: stay.clone(),
+            callee,
+            _counted: Arc::new(node.0.shared.observer.metrics.connection()),
+        };
+        Some((stay, opened))
     }
 
     async fn answer(self, door: Door, mut request: Request<Incoming>) -> Response<Body> {
-        let Some(connection) = request.extensions().get::<Connection>().copied() else {
+        let extensions = request.extensions_mut();
+        let (Some(connection), Some(opened)) = (
+            extensions.get::<Connection>().copied(),
+            extensions.remove::<Opened>(),
+        ) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let metrics = &self.0.node.0.shared.observer.metrics;
-        let whither = match (door, self.whither(door, &request, connection)) {
+        let whither = match (door, self.whither(door, &request, connection, &opened)) {
             (Door::Sandbox(surface), Err(Astray::Uncalled(uncalled))) if self.0.open => {
                 let peer = connection.peer.ip().to_canonical().to_string();
                 self.refuse(&peer, uncalled.sandbox.as_ref(), surface, uncalled.reason);
-                return uncalled.response(surface);
+                return uncalled.response(surface, opened.stay.is_over());
             }
             (_, whither) => whither.map_err(|astray| astray.lost(connection)),
         };
@@ -218,6 +229,7 @@ impl Server {
         door: Door,
         request: &Request<Incoming>,
         connection: Connection,
+        opened: &Opened,
     ) -> Result<Route, Astray> {
         match door {
             Door::Node => {
@@ -225,7 +237,7 @@ impl Server {
                 Ok(route::route(host, request.headers(), request.uri())?)
             }
             Door::Sandbox(surface) => {
-                let id = called::sandbox(&self.0.node, request, connection)?;
+                let id = called::sandbox(&self.0.node, request, connection, opened)?;
                 Ok(Route::Sandbox(id, surface, None))
             }
         }

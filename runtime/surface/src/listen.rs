@@ -15,14 +15,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
 use crate::unread::Unread;
@@ -55,7 +55,8 @@ pub struct ListenLimits {
     /// Time after which a peer is given up that takes nothing of what is sent
     /// to it, or does not answer over HTTP/2.
     pub idle_time: Duration,
-    /// Time in which requests have to end once the listener does.
+    /// Time in which requests have to end once the listener, or the stay of
+    /// their connection, does.
     pub drain_time: Duration,
 }
 
@@ -80,10 +81,75 @@ pub struct Connection {
     pub local: SocketAddr,
 }
 
+/// How long a connection may stay.
+#[derive(Clone, Debug)]
+pub struct Stay {
+    kept: CancellationToken,
+    over: CancellationToken,
+}
+
+impl Stay {
+    /// For as long as its ends like.
+    pub fn kept() -> Self {
+        Self::until(&CancellationToken::new())
+    }
+
+    /// Until this happens.
+    pub fn until(event: &CancellationToken) -> Self {
+        let stay = Self {
+            kept: CancellationToken::new(),
+            over: event.child_token(),
+        };
+        stay.keep();
+        stay
+    }
+
+    /// Until the time for a request's head is over, if nobody keeps it before.
+    pub fn on_trial() -> Self {
+        Self {
+            kept: CancellationToken::new(),
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// Its trial is over.
+    pub fn keep(&self) {
+        self.kept.cancel();
+    }
+
+    /// Whether its trial is over.
+    pub fn is_kept(&self) -> bool {
+        self.kept.is_cancelled()
+    }
+
+    /// It ends, once the requests that it has are answered.
+    pub fn end(&self) {
+        self.over.cancel();
+    }
+
+    /// Whether it ends.
+    pub fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
+    /// Completes when it ends, at `trial` the latest if it is not kept by then.
+    async fn ended(&self, trial: Instant) {
+        let tried = async {
+            if timeout_at(trial, self.kept.cancelled()).await.is_ok() {
+                self.over.cancelled().await;
+            }
+        };
+        tokio::select! {
+            () = tried => {}
+            () = self.over.cancelled() => {}
+        }
+    }
+}
+
 /// Serves connections until `shutdown` completes, then lets requests that run
 /// go on for `limits.drain_time` at most. What `opened` gives is kept for as
-/// long as its connection lasts.
-pub async fn serve<S, G: Send + 'static>(
+/// long as its connection lasts, and is in the extensions of its requests.
+pub async fn serve<S, G: Clone + Send + Sync + 'static>(
     listener: TcpListener,
     service: S,
     limits: ListenLimits,
@@ -96,16 +162,18 @@ pub async fn serve<S, G: Send + 'static>(
         + 'static,
     S::Future: Send,
 {
-    serve_those(listener, service, limits, |_| Some(opened()), shutdown).await;
+    let opened = |_| Some((Stay::kept(), opened()));
+    serve_those(listener, service, limits, opened, shutdown).await;
 }
 
-/// As [`serve`], for those connections for which `opened` gives something;
-/// others are closed before a byte of them is read.
-pub async fn serve_those<S, G: Send + 'static>(
+/// As [`serve`], for those connections for which `opened` gives something, and
+/// for as long as it lets them stay; others are closed before a byte of them
+/// is read.
+pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
     listener: TcpListener,
     service: S,
     limits: ListenLimits,
-    opened: impl Fn(Connection) -> Option<G>,
+    opened: impl Fn(Connection) -> Option<(Stay, G)>,
     shutdown: impl Future<Output = ()>,
 ) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
@@ -115,7 +183,7 @@ pub async fn serve_those<S, G: Send + 'static>(
     S::Future: Send,
 {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
+    let (open, draining) = (TaskTracker::new(), CancellationToken::new());
     let server = server(&limits);
     let mut shutdown = pin!(shutdown);
     loop {
@@ -127,28 +195,43 @@ pub async fn serve_those<S, G: Send + 'static>(
         let Some((stream, ends, place)) = accepted else {
             continue;
         };
-        let Some(open) = opened(ends) else {
+        let Some((stay, guard)) = opened(ends) else {
             continue;
         };
+        let trial = Instant::now() + limits.head_time;
         // Small answers would wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
         let given_up = CancellationToken::new();
-        let service = service.clone().map_request(move |mut request: Request<_>| {
-            request.extensions_mut().insert(ends);
-            request
+        let service = service.clone().map_request({
+            let guard = guard.clone();
+            move |mut request: Request<_>| {
+                request.extensions_mut().insert(ends);
+                request.extensions_mut().insert(guard.clone());
+                request
+            }
         });
         let (unread, connection) = (Unread::of_all(), given_up.clone());
         let service = service.map_response(move |response| unread.count(response, connection));
-        let (server, watcher) = (server.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            let begun =
-                tokio::time::timeout(limits.head_time, begin(stream, limits.idle_time)).await;
+        let (server, draining) = (server.clone(), draining.clone());
+        open.spawn(async move {
+            let begun = timeout(limits.head_time, begin(stream, limits.idle_time)).await;
             if let Ok(Ok(stream)) = begun {
                 let io = TokioIo::new(stream);
                 let service = TowerToHyperService::new(service);
-                let connection = server.serve_connection_with_upgrades(io, service);
+                let mut connection = pin!(server.serve_connection_with_upgrades(io, service));
+                let lasts = async {
+                    tokio::select! {
+                        biased;
+                        ended = connection.as_mut() => return ended,
+                        () = stay.ended(trial) => {}
+                        () = draining.cancelled() => {}
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    let drained = timeout(limits.drain_time, connection.as_mut()).await;
+                    drained.unwrap_or(Ok(()))
+                };
                 tokio::select! {
-                    ended = watcher.watch(connection.into_owned()) => if let Err(error) = ended {
+                    ended = lasts => if let Err(error) = ended {
                         tracing::debug!(peer = %ends.peer, %error, "a connection ended early");
                     },
                     () = given_up.cancelled() => {
@@ -156,11 +239,13 @@ pub async fn serve_those<S, G: Send + 'static>(
                     }
                 }
             }
-            drop((place, open));
+            drop((place, guard));
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(limits.drain_time, graceful.shutdown()).await;
+    draining.cancel();
+    open.close();
+    let _ = timeout(limits.drain_time, open.wait()).await;
 }
 
 /// Waits for the bytes that tell HTTP/1.1 from HTTP/2, which hyper would wait

@@ -11,6 +11,7 @@ mod shared;
 mod shares;
 mod volumes;
 mod watches;
+mod wire;
 
 use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::refusal::Reason;

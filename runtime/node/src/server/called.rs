@@ -3,19 +3,21 @@
 //!
 //! | the address that was called | sandbox | its policy is asked |
 //! |---|---|---|
-//! | a sandbox's own | whose it is | at each connection, before a byte is read |
+//! | a sandbox's own | whose it is since the connection was made | at each connection, before a byte is read |
 //! | one that all share | whom the host of a request names | at each request, before its body is read |
 //! | any other | none | |
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use mote_api::SandboxId;
-use mote_surface::listen::Connection;
+use mote_surface::listen::{Connection, Stay};
 
 use crate::api::Refusal;
-use crate::metrics::{Refused, Surface};
+use crate::metrics::{self, Refused, Surface};
 use crate::node::Node;
 use crate::route;
 use crate::sandbox::Sandbox;
@@ -24,6 +26,26 @@ use crate::sandbox::Sandbox;
 /// such a one is not for everybody to know.
 const UNNAMED: &str = "no sandbox that you may call here has the name in the Host header; \
     send NAME.NAMESPACE.svc of one that runs, as requests to its Service do";
+
+/// A connection that was made; in the extensions of its requests.
+#[derive(Clone)]
+pub(super) struct Opened {
+    pub(super) stay: Stay,
+    pub(super) callee: Callee,
+    /// Counts it for as long as it lasts.
+    pub(super) _counted: Arc<metrics::Connection>,
+}
+
+/// For whom a connection was made. Who has an address is not who had it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Callee {
+    /// Its requests say.
+    Named,
+    /// The one whose own address it was.
+    Owner(SandboxId),
+    /// No sandbox.
+    Nobody,
+}
 
 /// Nobody is called, or nobody who may be.
 pub(super) struct Uncalled {
@@ -51,15 +73,22 @@ impl Uncalled {
         }
     }
 
-    /// What its caller is answered, the same whoever was meant.
-    pub(super) fn response(&self, surface: Surface) -> Response<Body> {
+    /// What its caller is answered, the same whoever was meant; as the last of
+    /// its connection, or not.
+    pub(super) fn response(&self, surface: Surface, last: bool) -> Response<Body> {
+        let mut response = self.told(surface);
+        if last {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        response
+    }
+
+    fn told(&self, surface: Surface) -> Response<Body> {
         let status = StatusCode::MISDIRECTED_REQUEST;
         match surface {
-            // There is nothing more to say on this connection.
-            _ if !self.shared => {
-                let close = [(CONNECTION, HeaderValue::from_static("close"))];
-                (status, close).into_response()
-            }
+            // There is nothing that its caller could name.
+            _ if !self.shared => status.into_response(),
             Surface::Grpc => tonic::Status::not_found(UNNAMED).into_http(),
             Surface::Runtime => {
                 let body = axum::Json(serde_json::json!({ "message": UNNAMED }));
@@ -70,33 +99,61 @@ impl Uncalled {
     }
 }
 
-/// Whether somebody may connect: for what, requests say where sandboxes share
-/// the address.
-pub(super) fn may_connect(node: &Node, connection: Connection) -> Result<(), Uncalled> {
+/// Whom somebody connects to, and for how long; where connections are `judged`,
+/// if that is somebody who may.
+pub(super) fn callee(
+    node: &Node,
+    connection: Connection,
+    judged: bool,
+) -> Result<(Callee, Stay), Uncalled> {
     if node.0.addresses.share(connection.local.ip()) {
-        return Ok(());
+        return Ok((Callee::Named, Stay::on_trial()));
     }
     let owner = node.0.addresses.owner(connection.local.ip());
     let found = owner.and_then(|id| node.find(&id));
     let sandbox = found.ok_or_else(|| Uncalled::nobody(false))?;
-    if admits(node, &sandbox, connection) {
-        return Ok(());
+    if judged && !admits(node, &sandbox, connection) {
+        return Err(Uncalled::denied(&sandbox, false));
     }
-    Err(Uncalled::denied(&sandbox, false))
+    let stay = Stay::until(&sandbox.gone);
+    Ok((Callee::Owner(sandbox.id.clone()), stay))
 }
 
 /// The sandbox that a request is for. Whose policy holds for each request is
 /// asked here; the others', when the connection was made.
+///
+/// A connection over which nobody can be called ends with its first request:
+/// whoever may call nobody could hold the places of all others by such ones.
 pub(super) fn sandbox<B>(
     node: &Node,
     request: &Request<B>,
     connection: Connection,
+    opened: &Opened,
 ) -> Result<SandboxId, Uncalled> {
-    let address = connection.local.ip();
-    if !node.0.addresses.share(address) {
-        let owner = node.0.addresses.owner(address);
-        return owner.ok_or_else(|| Uncalled::nobody(false));
+    let Opened { stay, callee, .. } = opened;
+    let called = match callee {
+        Callee::Named => named(node, request, connection),
+        Callee::Owner(id) => {
+            let owner = node.0.addresses.owner(connection.local.ip());
+            let still = owner.filter(|owner| owner == id);
+            still.ok_or_else(|| Uncalled::nobody(false))
+        }
+        Callee::Nobody => Err(Uncalled::nobody(false)),
+    };
+    match called {
+        Ok(_) => stay.keep(),
+        Err(_) if *callee == Callee::Named && stay.is_kept() => {}
+        Err(_) => stay.end(),
     }
+    called
+}
+
+/// The sandbox that a request names, if whoever makes it may call it.
+fn named<B>(
+    node: &Node,
+    request: &Request<B>,
+    connection: Connection,
+) -> Result<SandboxId, Uncalled> {
     let name = route::session(request.headers(), request.uri());
     let found = name.and_then(|name| node.find_named(&name));
     let sandbox = found.ok_or_else(|| Uncalled::nobody(true))?;

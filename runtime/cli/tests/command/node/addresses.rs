@@ -5,8 +5,10 @@ use std::process::Command;
 use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::watch_event::Event;
 use mote_rpc::v1::{Session, WatchRequest};
+use tokio::net::TcpStream;
 
-use super::harness::{Host, said, sh, spec, within};
+use super::harness::{Host, said, sh, spec, uid, within};
+use super::wire::{Http2, answer};
 
 /// Set in the process that is within a network of its own.
 const WITHIN: &str = "MOTE_TEST_NETWORK";
@@ -128,6 +130,34 @@ async fn where_one_prefix_is_used_up_there_is_no_room() {
     );
     assert_eq!(controller.delete(&[&one.uid]).await, []);
     assert_eq!(both(&controller.ensure(spec(2)).await)[1], "[::1]");
+}
+
+#[tokio::test]
+async fn a_connection_to_a_session_never_leads_to_the_next_at_its_address() {
+    let host = Host::at("127.78.0.0/30", &[]).await;
+    let controller = host.controller().await;
+    let address = controller.ensure(spec(1)).await.addresses.remove(0);
+    let connect = || async { within(TcpStream::connect((&*address, 8080))).await.unwrap() };
+    let request = format!("GET /v1/health HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    let (mut first, mut second) = (connect().await, Http2::over(connect().await).await);
+    let answered = answer(&mut first, &request).await;
+    assert_eq!(answered.map(|(status, _)| status), Some(200));
+    assert_eq!(second.is_well(&address).await, Some(true));
+
+    assert_eq!(controller.delete(&[&uid(1)]).await, []);
+    // There are two addresses, and the one that was free before is the next.
+    controller.ensure(spec(2)).await;
+    assert_eq!(
+        controller.ensure(spec(3)).await.addresses,
+        [address.clone()]
+    );
+    let answered = answer(&mut first, &request).await;
+    assert!(
+        answered.as_ref().is_none_or(|(status, _)| *status == 421),
+        "{answered:?}"
+    );
+    assert_ne!(second.is_well(&address).await, Some(true));
+    assert_eq!(said(&address, "echo new").await, "new\n");
 }
 
 #[test]

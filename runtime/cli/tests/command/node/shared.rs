@@ -4,16 +4,18 @@
 use std::net::IpAddr;
 
 use mote_rpc::v1::policy::{Peer, Rule};
+use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::{Policy, SessionSpec};
 use mote_surface::proto::process_service_client::ProcessServiceClient;
 use mote_surface::proto::{ExecuteRequest, ProcessConfig};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
 use super::harness::{Event, Host, said, sh, spec, within};
+use super::wire::{Http2, answer};
 
 /// One of the addresses that sessions share.
 const ADDRESS: &str = "127.78.0.1";
@@ -69,24 +71,7 @@ async fn from(peer: &str) -> TcpStream {
 
 /// What a request with this head is answered, on a connection that stays.
 async fn answered(stream: &mut TcpStream, head: &str) -> (u16, String) {
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    let head = loop {
-        let end = answer.windows(4).position(|it| it == b"\r\n\r\n");
-        if let Some(end) = end {
-            let body = answer.split_off(end + 4);
-            let head = String::from_utf8(std::mem::replace(&mut answer, body)).unwrap();
-            break head.to_ascii_lowercase();
-        }
-        assert!(within(stream.read_buf(&mut answer)).await.unwrap() > 0);
-    };
-    let length = head.split("content-length: ").nth(1).unwrap();
-    let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
-    while answer.len() < length {
-        assert!(within(stream.read_buf(&mut answer)).await.unwrap() > 0);
-    }
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, String::from_utf8(answer).unwrap())
+    answer(stream, head).await.expect("it is answered")
 }
 
 async fn health(stream: &mut TcpStream, host: &str) -> (u16, String) {
@@ -166,6 +151,7 @@ async fn who_names_nobody_that_runs_is_told_what_to_send() {
     let (status, body) = answered(&mut stream, twice).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, body["message"].as_str()), (421, Some(TOLD)));
+    let mut stream = from("127.0.0.1").await;
     assert_eq!(health(&mut stream, "work-1.default").await.0, 200);
     let awake = SessionSpec {
         generation: 3,
@@ -176,6 +162,18 @@ async fn who_names_nobody_that_runs_is_told_what_to_send() {
     assert_eq!(health(&mut stream, "work-2.default").await.0, 200);
     controller.delete(&[&spec(1).uid]).await;
     assert_eq!(health(&mut stream, "work-1.default").await.0, 421);
+}
+
+#[tokio::test]
+async fn a_session_whose_name_a_host_cannot_tell_is_refused() {
+    let host = Host::at(SHARED, &[]).await;
+    let dotted = SessionSpec {
+        name: "work-2.default.svc".to_owned(),
+        ..spec(1)
+    };
+    let (reason, told) = host.controller().await.refusal(dotted).await;
+    assert_eq!(reason, Reason::Invalid);
+    assert!(told.contains("a name without dots"), "{told}");
 }
 
 #[tokio::test]
@@ -223,6 +221,7 @@ async fn whom_a_policy_keeps_out_is_told_no_more_than_who_names_nobody() {
     controller.ensure(kept).await;
     controller.ensure(spec(2)).await;
     let (mut friend, mut stranger) = (from("127.0.0.1").await, from("127.0.0.2").await);
+    assert_eq!(health(&mut stranger, "work-2.default").await.0, 200);
     for _ in 0..2 {
         let nobody = health(&mut stranger, "work-3.default").await;
         assert_eq!(health(&mut stranger, "work-1.default").await, nobody);
@@ -242,6 +241,28 @@ async fn whom_a_policy_keeps_out_is_told_no_more_than_who_names_nobody() {
         .iter()
         .filter(|line| line["reason"] == "policy" && line["sandbox"] == spec(1).uid);
     assert_eq!(refusals.count(), 4, "{audited:?}");
+}
+
+#[tokio::test]
+async fn who_calls_nobody_whom_it_may_call_keeps_no_connection() {
+    let host = Host::at(SHARED, &[]).await;
+    let controller = host.controller().await;
+    controller.ensure(spec(1)).await;
+    let mut stream = from("127.0.0.1").await;
+    assert_eq!(health(&mut stream, "work-2.default").await.0, 421);
+    assert!(within(stream.read_u8()).await.is_err(), "it is closed");
+
+    let mut stranger = Http2::over(from("127.0.0.1").await).await;
+    assert_eq!(stranger.is_well("work-2.default").await, Some(false));
+    stranger.ends().await;
+    let mut silent = Http2::over(from("127.0.0.1").await).await;
+    silent.ends().await;
+
+    let mut known = Http2::over(from("127.0.0.1").await).await;
+    for (name, well) in [("work-1", true), ("work-2", false), ("work-1", true)] {
+        let answered = known.is_well(&format!("{name}.default")).await;
+        assert_eq!(answered, Some(well), "{name}");
+    }
 }
 
 #[tokio::test]

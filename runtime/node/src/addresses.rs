@@ -41,6 +41,11 @@ impl Addresses {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there are addresses that all sandboxes have.
+    pub(crate) fn are_shared(&self) -> bool {
+        self.shared.iter().next().is_some()
+    }
+
     /// Whether all sandboxes have this address.
     pub(crate) fn share(&self, address: IpAddr) -> bool {
         self.shared.has(address.to_canonical())
@@ -225,6 +230,7 @@ mod tests {
         assert!(addresses.share(address) && addresses.owner(address).is_none());
         assert!(!addresses.share("10.0.0.8".parse().unwrap()));
         assert_eq!(addresses.count(), None);
+        assert!(addresses.are_shared() && !of("127.77.0.0/29").are_shared());
     }
 
     #[test]

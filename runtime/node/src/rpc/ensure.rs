@@ -73,6 +73,9 @@ impl Rpc {
 
     async fn ensure(&self, spec: v1::SessionSpec, caller: &Caller) -> Result<v1::Session, Refused> {
         let wanted = Wanted::parse(spec)?;
+        if self.0.node.0.addresses.are_shared() {
+            wanted.check_callable_by_name()?;
+        }
         let _work = self.0.work.acquire().await;
         let _turn = self.turn(&wanted.id).await;
         let sandbox = match self.0.node.find(&wanted.id) {

@@ -112,6 +112,22 @@ impl Wanted {
         })
     }
 
+    /// Whether hosts of requests can name it, where nothing else does: of
+    /// `a.b.c`, nobody could say where the name ends. One that is to be
+    /// suspended is called by nobody.
+    ///
+    /// # Errors
+    /// They cannot.
+    pub(super) fn check_callable_by_name(&self) -> Result<(), Refused> {
+        let name = &self.object.name;
+        if self.suspended || !name.contains('.') {
+            return Ok(());
+        }
+        Err(invalid(format!(
+            "the name {name:?} has a dot, and this node tells sessions apart by NAME.NAMESPACE in the Host header; give the sandbox a name without dots, or use a node whose sessions have addresses of their own"
+        )))
+    }
+
     /// The sandbox to make for it. Its image is looked at apart.
     pub(super) fn spec(&self) -> SandboxSpec {
         let asked = &self.object.asked;
@@ -190,6 +206,21 @@ pub(super) mod tests {
             r#"{"memory":"64Mi"}"#
         );
         assert_eq!(wanted.object.asked.cpu_millis, 250);
+    }
+
+    #[test]
+    fn a_name_with_a_dot_is_no_name_in_a_host() {
+        let named = |name: &str, suspended: bool| SessionSpec {
+            name: name.to_owned(),
+            suspended,
+            ..spec()
+        };
+        let check = |spec| Wanted::parse(spec).unwrap().check_callable_by_name();
+        assert_eq!(check(named("work-v2", false)), Ok(()));
+        assert_eq!(check(named("work.v2", true)), Ok(()));
+        let refused = check(named("victim.other.svc", false)).unwrap_err();
+        assert_eq!(refused.reason, Reason::Invalid);
+        assert!(refused.message.contains("without dots"), "{refused:?}");
     }
 
     #[test]

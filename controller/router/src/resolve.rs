@@ -14,7 +14,8 @@ pub enum Host {
     /// By its address.
     Address(IpAddr),
     /// A session, at an address that it may share with others: it is told apart
-    /// by its name, `NAME.NAMESPACE`, and has connections of its own.
+    /// by its name, `NAME.NAMESPACE`, and has connections of its own. Its name
+    /// has no dot, so that nobody can read another's from it.
     Session(IpAddr, Box<str>),
     /// By its name in the cluster's DNS.
     Name(Box<str>),
@@ -107,8 +108,11 @@ fn host(entry: &Entry, attempt: usize) -> Option<Host> {
         .cycle()
         .nth(attempt % addresses.len().max(1));
     let service = || entry.service.clone().map(Host::Name);
+    // Where it shares its address, no way leads to a session whose name has
+    // dots: `a.b.svc` of `n` would be taken for `a` of `b`.
+    let named = entry.session && !entry.name.contains('.');
     let at = |address: IpAddr| {
-        if entry.session {
+        if named {
             let name = format!("{}.{}", entry.name, entry.namespace);
             Host::Session(address, name.into())
         } else {
@@ -262,6 +266,14 @@ mod tests {
             let address = "10.0.0.1".parse().unwrap();
             let told = told.trim_end_matches(":8888");
             assert_eq!(place.host, Host::Session(address, told.into()));
+        }
+    }
+
+    #[test]
+    fn a_session_whose_name_has_dots_is_called_by_its_address_alone() {
+        for name in ["work.v2", "victim.other.svc", "victim.other"] {
+            let directory = directory([session(name, "10.0.0.1")]);
+            assert_eq!(route(&directory, &target(name)), "10.0.0.1:8888", "{name}");
         }
     }
 

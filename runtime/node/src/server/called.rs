@@ -7,6 +7,7 @@
 //! | one that all share | whom the host of a request names | at each request, before its body is read |
 //! | any other | none | |
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -16,6 +17,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use mote_api::SandboxId;
 use mote_surface::listen::{Connection, Stay};
 
+use crate::addresses::Addresses;
 use crate::api::Refusal;
 use crate::metrics::{self, Refused, Surface};
 use crate::node::Node;
@@ -133,11 +135,7 @@ pub(super) fn sandbox<B>(
     let Opened { stay, callee, .. } = opened;
     let called = match callee {
         Callee::Named => named(node, request, connection),
-        Callee::Owner(id) => {
-            let owner = node.0.addresses.owner(connection.local.ip());
-            let still = owner.filter(|owner| owner == id);
-            still.ok_or_else(|| Uncalled::nobody(false))
-        }
+        Callee::Owner(id) => still(id, &node.0.addresses, connection.local.ip()),
         Callee::Nobody => Err(Uncalled::nobody(false)),
     };
     match called {
@@ -146,6 +144,13 @@ pub(super) fn sandbox<B>(
         Err(_) => stay.end(),
     }
     called
+}
+
+/// The sandbox whose address it was when the connection was made, if it has not
+/// become another's.
+fn still(id: &SandboxId, addresses: &Addresses, address: IpAddr) -> Result<SandboxId, Uncalled> {
+    let owner = addresses.owner(address).filter(|owner| owner == id);
+    owner.ok_or_else(|| Uncalled::nobody(false))
 }
 
 /// The sandbox that a request names, if whoever makes it may call it.
@@ -172,4 +177,35 @@ fn admits(node: &Node, sandbox: &Sandbox, connection: Connection) -> bool {
     let Connection { peer, local } = connection;
     let admits = |policy: &str| node.0.policies.admit(policy, peer.ip(), local.port());
     sandbox.look(|record| admits(record.policy())) == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_called_at_an_address_is_not_who_has_it_now() {
+        let addresses = Addresses::new("127.77.0.1/32".parse().unwrap());
+        let (a, b): (SandboxId, SandboxId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let address = "127.77.0.1".parse().unwrap();
+        let called = |id| still(id, &addresses, address).ok();
+        let own = addresses.give(&a).unwrap();
+        assert_eq!((called(&a), called(&b)), (Some(a.clone()), None));
+        addresses.free(own, &a);
+        assert_eq!(called(&a), None, "nobody has it");
+        assert_eq!(addresses.give(&b), Ok(own));
+        assert_eq!((called(&a), called(&b)), (None, Some(b.clone())));
+    }
+
+    #[test]
+    fn a_refusal_tells_whether_it_is_the_last_of_its_connection() {
+        for (last, header) in [(true, Some("close")), (false, None)] {
+            for shared in [true, false] {
+                let response = Uncalled::nobody(shared).response(Surface::Rest, last);
+                assert_eq!(response.status(), 421);
+                let told = response.headers().get(CONNECTION);
+                assert_eq!(told.map(|told| told.to_str().unwrap()), header);
+            }
+        }
+    }
 }

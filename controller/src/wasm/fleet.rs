@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Node, Toleration};
-use mote_rpc::v1::{NodeInfo, Session};
+use mote_rpc::v1::{NodeInfo, Phase, Session};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -378,8 +378,14 @@ impl Fleet {
     }
 
     /// A session is as it was asked to be: as it is now, as far as its node
-    /// host is to be believed.
-    pub(super) fn made(&self, name: &str, session: Session) -> Session {
+    /// host is to be believed. The answer to a request may come after what was
+    /// told of the session meanwhile.
+    pub(super) fn made(&self, name: &str, mut session: Session) -> Session {
+        if let Some(member) = self.state().members.get(name)
+            && let Some(told) = member.session(&session.uid)
+        {
+            catch_up(&mut session, told);
+        }
         let (session, _) = self.hear_of(name, session);
         Arc::unwrap_or_clone(session)
     }
@@ -483,6 +489,22 @@ impl State {
         self.members.remove(node);
         self.homes.retain(|_, home| home.node != node);
     }
+}
+
+/// Makes an answer no older than what was told of the same generation: its
+/// command does not run again once it has ended, and files are there until it
+/// is told that they are gone.
+fn catch_up(answer: &mut Session, told: &Session) {
+    if answer.generation != told.generation {
+        return;
+    }
+    let has_ended = |session: &Session| matches!(session.phase(), Phase::Succeeded | Phase::Failed);
+    if has_ended(told) && !has_ended(answer) {
+        answer.phase = told.phase;
+        answer.exit_code = told.exit_code;
+        answer.message.clone_from(&told.message);
+    }
+    answer.has_files |= told.has_files;
 }
 
 fn key_of(session: &Session) -> Key {

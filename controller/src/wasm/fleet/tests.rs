@@ -3,6 +3,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::*;
 
 mod addressed;
+mod answers;
 mod apart;
 mod homes;
 mod refused;

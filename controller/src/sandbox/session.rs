@@ -18,7 +18,7 @@ use crate::context::{Caches, Context};
 use crate::crd::Sandbox;
 use crate::driver::ReconcileError;
 use crate::names::annotation;
-use crate::wasm::{Class, Objection, Police, Wanted, Wasm, classify};
+use crate::wasm::{Class, Objection, Police, Wanted, Wasm, classify, has_ended};
 use crate::write::WriteError;
 
 use settle::Settled;
@@ -217,8 +217,7 @@ fn is_settled(session: &Session, spec: &SessionSpec) -> bool {
     } else {
         Phase::Running
     };
-    let ended = matches!(session.phase(), Phase::Succeeded | Phase::Failed);
-    let as_wanted = session.phase() == phase || (ended && !spec.suspended);
+    let as_wanted = session.phase() == phase || (has_ended(session) && !spec.suspended);
     let policed = session.policy == spec.policy;
     session.generation == spec.generation && as_wanted && policed
 }

@@ -491,6 +491,11 @@ impl State {
     }
 }
 
+/// Whether what a session runs has come to its end.
+pub fn has_ended(session: &Session) -> bool {
+    matches!(session.phase(), Phase::Succeeded | Phase::Failed)
+}
+
 /// Makes an answer no older than what was told of the same generation: its
 /// command does not run again once it has ended, and files are there until it
 /// is told that they are gone.
@@ -498,7 +503,6 @@ fn catch_up(answer: &mut Session, told: &Session) {
     if answer.generation != told.generation {
         return;
     }
-    let has_ended = |session: &Session| matches!(session.phase(), Phase::Succeeded | Phase::Failed);
     if has_ended(told) && !has_ended(answer) {
         answer.phase = told.phase;
         answer.exit_code = told.exit_code;

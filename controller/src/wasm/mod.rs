@@ -32,7 +32,7 @@ use crate::cache::Cache;
 
 pub use classify::{Command, Needs, Objection, PORTS, Wanted, classify};
 pub use env::expand;
-pub use fleet::{Fate, Fleet, Found, Host, Key, Reserved};
+pub use fleet::{Fate, Fleet, Found, Host, Key, Reserved, has_ended};
 pub use identity::{AUTHORITY_SECRET, NODE_SECRET};
 pub use images::{CONFIG_MAP, Images};
 pub use lead::{SETTLE, lead};

@@ -10,7 +10,7 @@ use crate::sandbox::apply::Hands;
 use crate::sandbox::backing::{Backing, Observed};
 use crate::sandbox::report::{SUSPENDED, reason};
 use crate::sandbox::validate::Subject;
-use crate::wasm::{Fate, Found, Wasm};
+use crate::wasm::{Fate, Found, Wasm, has_ended};
 
 /// Where a session is, as far as can be told.
 pub(super) enum Whereabouts {
@@ -49,8 +49,7 @@ pub(super) fn ended(subject: &Subject<'_>, session: Option<&Session>) -> Option<
         return None;
     }
     if let Some(session) = session {
-        let phase = session.phase();
-        return matches!(phase, Phase::Succeeded | Phase::Failed).then_some(phase);
+        return has_ended(session).then(|| session.phase());
     }
     let status = subject.sandbox.status.as_ref()?;
     let finished = condition::find(&status.conditions, FINISHED)?;

@@ -216,11 +216,12 @@ impl Hands<'_> {
         node: &str,
         (spec, wanted): (SessionSpec, &Wanted),
     ) -> Result<Session, Settled> {
-        let before = || self.there(wasm).unwrap_or(Observed::Absent);
         let busy = |error| self.busy(wasm, node, error);
         let _room = room(wanted, node).await.map_err(busy)?;
         let equipped = self.equip(spec, wanted).await;
-        let spec = equipped.map_err(|trouble| Settled::with(before(), trouble))?;
+        let spec = equipped.map_err(|trouble| {
+            Settled::with(self.there(wasm).unwrap_or(Observed::Absent), trouble)
+        })?;
         let link = wasm.fleet.link(node).ok_or_else(not_connected);
         let ensuring = async { link?.ensure(spec).await };
         // Both at once: a session whose sandbox went meanwhile is swept away.

@@ -31,7 +31,9 @@ pub use call::execute;
 pub use controller::{ControllerProcess, Only};
 pub use hosts::Hosts;
 pub use kubectl::{crash, kubectl, kubectl_fails};
-pub use manifest::{busybox, claim, open_template, patience, pool, sandbox, session, template};
+pub use manifest::{
+    busybox, claim, open_template, patience, pool, sandbox, served, session, session_on, template,
+};
 pub use metrics::Scrape;
 pub use nodes::{
     Undo, cordon, cut_off, insecure_registries, kill_controller, kill_host, kill_process, nodes,

@@ -63,3 +63,17 @@ pub fn session(class: &str) -> Value {
         }],
     })
 }
+
+/// A session on this node.
+pub fn session_on(node: &str) -> Value {
+    let mut pod = session("wasm");
+    pod["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
+    pod
+}
+
+/// A sandbox with a service.
+pub fn served(name: &str, pod: Value) -> Value {
+    let mut sandbox = sandbox(name, pod);
+    sandbox["spec"]["service"] = json!(true);
+    sandbox
+}

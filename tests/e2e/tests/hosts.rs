@@ -17,8 +17,7 @@ use kube::api::{Api, Patch, PatchParams};
 use mote_controller::crd::{Condition, Sandbox};
 use mote_controller::wasm::{AUTHORITY_SECRET, NODE_SECRET};
 use mote_e2e::{
-    Authority, StandIn, Story, execute, kubectl, nodes, own_node, prefixes, readdress, sandbox,
-    session,
+    Authority, StandIn, Story, execute, kubectl, nodes, own_node, prefixes, readdress, session_on,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
@@ -36,11 +35,7 @@ async fn alone() -> MutexGuard<'static, ()> {
 
 /// A sandbox with a service, on this node.
 fn served(node: &str) -> Value {
-    let mut pod = session("wasm");
-    pod["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
-    let mut sandbox = sandbox("s", pod);
-    sandbox["spec"]["service"] = json!(true);
-    sandbox
+    mote_e2e::served("s", session_on(node))
 }
 
 fn ready(sandbox: &Sandbox) -> Option<&Condition> {

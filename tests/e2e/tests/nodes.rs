@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use mote_controller::crd::{Condition, Sandbox};
 use mote_e2e::{
-    Hosts, Story, cordon, cut_off, execute, kill_controller, kill_process, sandbox, session, taint,
+    Hosts, Story, cordon, cut_off, execute, kill_controller, kill_process, session, taint,
     two_nodes, without_host,
 };
 use serde_json::{Value, json};
@@ -40,9 +40,7 @@ async fn alone() -> MutexGuard<'static, ()> {
 
 /// A sandbox with a service.
 fn served(name: &str) -> Value {
-    let mut sandbox = sandbox(name, session("wasm"));
-    sandbox["spec"]["service"] = json!(true);
-    sandbox
+    mote_e2e::served(name, session("wasm"))
 }
 
 fn address(sandbox: &Sandbox) -> String {

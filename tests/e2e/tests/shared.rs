@@ -15,8 +15,8 @@ use std::sync::LazyLock;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use mote_controller::crd::{Sandbox, SandboxClaim, SandboxTemplate, SandboxWarmPool};
 use mote_e2e::{
-    Story, claim, execute, kubectl, open_template, patience, pool, readdress, sandbox, sdk,
-    session, template, two_nodes,
+    Story, claim, execute, kubectl, open_template, patience, pool, readdress, sandbox, sdk, served,
+    session_on, template, two_nodes,
 };
 use serde_json::{Value, json};
 use tokio::net::lookup_host;
@@ -37,19 +37,6 @@ static ALONE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
 async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
-}
-
-/// A session with a service, on this node.
-fn on(node: &str) -> Value {
-    let mut pod = session("wasm");
-    pod["nodeSelector"] = json!({ "kubernetes.io/hostname": node });
-    pod
-}
-
-fn served(name: &str, node: &str) -> Value {
-    let mut sandbox = sandbox(name, on(node));
-    sandbox["spec"]["service"] = json!(true);
-    sandbox
 }
 
 /// The address by which the cluster calls a node.
@@ -141,7 +128,9 @@ async fn sessions_that_share_an_address_answer_by_their_names() {
     let story = Story::begin("shared").await;
     let [_, node] = two_nodes();
     for name in ["a", "b"] {
-        story.create::<Sandbox>(served(name, &node)).await;
+        story
+            .create::<Sandbox>(served(name, session_on(&node)))
+            .await;
     }
     let before = addresses(&story.until_ready_is("a", "True", READY).await);
     execute(&before[0], "sh -c 'echo kept > file'").unwrap();
@@ -201,8 +190,8 @@ async fn at_a_shared_address_each_template_lets_in_whom_its_policy_names() {
     let [_, node] = two_nodes();
     let shared = readdress(&node, "shared");
     let own = [internal(&node)];
-    pooled(&story, "closed", template("closed", on(&node))).await;
-    pooled(&story, "open", open_template("open", on(&node))).await;
+    pooled(&story, "closed", template("closed", session_on(&node))).await;
+    pooled(&story, "open", open_template("open", session_on(&node))).await;
     for name in ["closed", "open"] {
         story.create::<SandboxClaim>(claim(name, name)).await;
     }

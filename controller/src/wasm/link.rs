@@ -347,12 +347,15 @@ async fn ensure(
     client: &mut NodeServiceClient<Channel>,
     asks: Vec<(SessionSpec, Ensured)>,
 ) {
-    let (sessions, answers): (Vec<_>, Vec<_>) = asks.into_iter().unzip();
+    let (waiting, sessions): (Vec<_>, Vec<_>) = asks
+        .into_iter()
+        .map(|(spec, answer)| ((spec.uid.clone(), answer), spec))
+        .unzip();
     let done = client.ensure(timed(EnsureRequest { sessions })).await;
     let mut results = done.map(|answer| answer.into_inner().results.into_iter());
-    for answer in answers {
+    for (uid, answer) in waiting {
         let result = match &mut results {
-            Ok(results) => ensuring(fleet, node, results.next().and_then(|it| it.result)),
+            Ok(results) => ensuring(fleet, node, &uid, results.next().and_then(|it| it.result)),
             Err(status) => Err(LinkError::Unheard(told(status))),
         };
         let _ = answer.send(result);
@@ -383,8 +386,18 @@ fn deletion(
     }
 }
 
-fn ensuring(fleet: &Fleet, node: &str, answer: Option<Answer>) -> Result<Session, LinkError> {
+fn ensuring(
+    fleet: &Fleet,
+    node: &str,
+    uid: &str,
+    answer: Option<Answer>,
+) -> Result<Session, LinkError> {
     match answer {
+        // Its addresses would become those of the Sandbox that was asked for.
+        Some(Answer::Session(session)) if session.uid != uid => Err(LinkError::Unheard(format!(
+            "it told of session {:?} instead of {uid}",
+            session.uid
+        ))),
         Some(Answer::Session(session)) => Ok(fleet.made(node, session)),
         Some(Answer::Refusal(refusal)) => Err(LinkError::Refused(refusal)),
         None => Err(LinkError::Unheard("it left out an answer".to_owned())),

@@ -7,6 +7,13 @@ fn ask(link: &Link) -> tokio::task::JoinHandle<Result<(), LinkError>> {
     tokio::spawn(async move { link.delete("uid").await })
 }
 
+fn session(uid: &str) -> Session {
+    Session {
+        uid: uid.to_owned(),
+        ..Session::default()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_host_that_hangs_keeps_half_of_the_workers_at_most() {
     assert_eq!(ASKS, usize::from(Settings::default().sandbox_workers) / 2);
@@ -41,4 +48,19 @@ async fn a_host_that_hangs_keeps_half_of_the_workers_at_most() {
     for ask in waiting.into_iter().chain([next]) {
         ask.abort();
     }
+}
+
+#[test]
+fn an_answer_about_another_session_is_not_taken() {
+    let fleet = Fleet::default();
+    let (wanted, other) = (session("wanted"), session("another"));
+    let answer = |session: Session| Some(Answer::Session(session));
+    let taken = ensuring(&fleet, "node", "wanted", answer(wanted)).unwrap();
+    assert_eq!(taken.uid, "wanted");
+    let error = ensuring(&fleet, "node", "wanted", answer(other)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "its node host does not answer: it told of session \"another\" instead of wanted"
+    );
+    assert!(fleet.find("another", None).is_none());
 }

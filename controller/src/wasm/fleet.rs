@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Node, Toleration};
-use mote_rpc::v1::{NodeInfo, Phase, Session};
+use mote_rpc::v1::Session;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -22,10 +22,12 @@ use super::version::Kinship;
 use member::Member;
 
 pub use fate::Fate;
+pub use hear::has_ended;
 
 mod apart;
 mod census;
 mod fate;
+mod hear;
 mod member;
 
 /// The node hosts of a cluster.
@@ -323,22 +325,6 @@ impl Fleet {
         }
     }
 
-    /// A node host has begun to tell.
-    pub(super) fn begin(&self, name: &str, info: NodeInfo, kinship: Kinship) -> Vec<Key> {
-        let mut state = self.state();
-        let member = state.members.entry(name.to_owned()).or_default();
-        let mut keys = member.inform(info, kinship);
-        keys.extend(state.waiting.iter().cloned());
-        keys
-    }
-
-    /// We do not listen to a node host, which is of this version as far as we
-    /// know: why. Its sandboxes, and those that wait for a node, if that is new.
-    pub(super) fn refuse(&self, name: &str, why: &str, kinship: Option<Kinship>) -> Vec<Key> {
-        let keys = self.state().refuse(name, why, kinship);
-        keys.unwrap_or_default()
-    }
-
     /// How it stands with each node host.
     fn census(&self) -> Vec<census::Labels> {
         let state = self.state();
@@ -353,83 +339,6 @@ impl Fleet {
         let state = self.state();
         let member = state.members.get(name);
         member.is_some_and(|member| member.labels().state == "refused")
-    }
-
-    /// It has told of every session: what it did not tell of is gone.
-    pub(super) fn listed(&self, name: &str, link: Link) -> Vec<Key> {
-        let mut state = self.state();
-        let Some(member) = state.members.get_mut(name) else {
-            return Vec::new();
-        };
-        let gone = member.hear(link);
-        let mut keys = member.keys();
-        for uid in gone {
-            keys.extend(state.remove(name, &uid));
-        }
-        keys.extend(state.waiting.iter().cloned());
-        self.listings.notify_waiters();
-        keys
-    }
-
-    /// A session is as it is now.
-    pub(super) fn told(&self, name: &str, session: Session) -> Option<Key> {
-        let (session, changed) = self.hear_of(name, session);
-        changed.then(|| key_of(&session))
-    }
-
-    /// A session is as it was asked to be: as it is now, as far as its node
-    /// host is to be believed. The answer to a request may come after what was
-    /// told of the session meanwhile.
-    pub(super) fn made(&self, name: &str, mut session: Session) -> Session {
-        if let Some(member) = self.state().members.get(name)
-            && let Some(told) = member.session(&session.uid)
-        {
-            catch_up(&mut session, told);
-        }
-        let (session, _) = self.hear_of(name, session);
-        Arc::unwrap_or_clone(session)
-    }
-
-    /// Takes over what a node host says of a session, but for addresses that
-    /// are not the node's to give; whether that is new.
-    fn hear_of(&self, name: &str, mut session: Session) -> (Arc<Session>, bool) {
-        let mut state = self.state();
-        let Some(member) = state.members.get_mut(name) else {
-            session.addresses.clear();
-            return (session.into(), false);
-        };
-        if let Some(address) = member.vet(&mut session) {
-            apart::warn(name, &session.uid, &address);
-        }
-        let session = Arc::new(session);
-        let sent = member.expects(&session.uid);
-        let changed = member.put(session.clone());
-        if !state.settle(name, session.uid.clone(), sent) {
-            self.strays.notify_one();
-        }
-        (session, changed)
-    }
-
-    /// A session is no more.
-    pub(super) fn gone(&self, name: &str, uid: &str) -> Option<Key> {
-        self.state().remove(name, uid)
-    }
-
-    /// A node host is not heard any more; its sandboxes.
-    pub(super) fn lost(&self, name: &str) -> Vec<Key> {
-        let mut state = self.state();
-        let Some(member) = state.members.get_mut(name) else {
-            return Vec::new();
-        };
-        let keys = if member.lose() {
-            member.keys()
-        } else {
-            Vec::new()
-        };
-        if !member.is_there() {
-            state.forget(name);
-        }
-        keys
     }
 }
 
@@ -489,26 +398,6 @@ impl State {
         self.members.remove(node);
         self.homes.retain(|_, home| home.node != node);
     }
-}
-
-/// Whether what a session runs has come to its end.
-pub fn has_ended(session: &Session) -> bool {
-    matches!(session.phase(), Phase::Succeeded | Phase::Failed)
-}
-
-/// Makes an answer no older than what was told of the same generation: its
-/// command does not run again once it has ended, and files are there until it
-/// is told that they are gone.
-fn catch_up(answer: &mut Session, told: &Session) {
-    if answer.generation != told.generation {
-        return;
-    }
-    if has_ended(told) && !has_ended(answer) {
-        answer.phase = told.phase;
-        answer.exit_code = told.exit_code;
-        answer.message.clone_from(&told.message);
-    }
-    answer.has_files |= told.has_files;
 }
 
 fn key_of(session: &Session) -> Key {

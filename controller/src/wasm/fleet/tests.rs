@@ -1,6 +1,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use mote_rpc::v1::{NodeInfo, Phase};
 
 use super::*;
+use crate::wasm::version::Kinship;
 
 mod addressed;
 mod answers;

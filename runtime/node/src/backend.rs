@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use mote_api::{Grants, GuestPath};
-use mote_host::{Disk, Unlinked};
+use mote_host::{Disk, DiskFull, Unlinked};
 use mote_surface::{
     Backend, Caller, Command, Doings, Files, Full, Gone, Log, Quota, Record, Running, StartError,
     State, Unavailable,
@@ -140,7 +140,11 @@ struct Account {
 
 impl Quota for Account {
     fn grow(&self, bytes: u64, entries: u64) -> Result<(), Full> {
-        self.disk.grow(bytes, entries).map_err(|_| Full)
+        let grown = self.disk.grow(bytes, entries);
+        grown.map_err(|full| match full {
+            DiskFull::Sandbox => Full::Sandbox,
+            DiskFull::Folder(guest) => Full::Folder(guest),
+        })
     }
 
     fn shrink(&self, remove: &mut dyn FnMut() -> io::Result<Option<Gone>>) -> io::Result<()> {

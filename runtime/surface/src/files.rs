@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
+use mote_api::GuestPath;
 
 pub use archive::{ARCHIVE_ENTRIES, EntryExtension};
 pub use error::FileError;
@@ -71,9 +72,18 @@ pub trait Quota: Send + Sync {
 }
 
 /// There is no room for what was to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the sandbox's disk limit is reached; delete files, or give it a larger limit")]
-pub struct Full;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// In all of the sandbox's folders.
+    #[error("the sandbox's disk limit is reached; delete files, or give it a larger limit")]
+    Sandbox,
+    /// In this one, which may hold less.
+    #[error("the size limit of {0} is reached; delete files there, or give it a larger limit")]
+    Folder(GuestPath),
+    /// On the file system below.
+    #[error("the disk below the sandbox is full; make room on it")]
+    Disk,
+}
 
 /// What a name stood for before it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -108,7 +108,7 @@ impl Quota for Account {
         let mut used = self.used.lock().unwrap();
         let more = (used.0 + bytes, used.1 + entries);
         if more.0 > self.most.0 || more.1 > self.most.1 {
-            return Err(Full);
+            return Err(Full::Sandbox);
         }
         *used = more;
         Ok(())

@@ -47,7 +47,7 @@ pub enum FileError {
 /// Says what was tried when the system failed; a full disk is [`Full`].
 pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> FileError {
     move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Full.into(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Full::Disk.into(),
         _ => FileError::Io { what, source },
     }
 }

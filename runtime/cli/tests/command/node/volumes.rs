@@ -461,7 +461,11 @@ async fn uploads_obey_the_size_of_the_volume_that_is_the_workspace() {
         let body = vec![0; usize::try_from(bytes).unwrap()];
         client.put(format!("{files}/{name}")).body(body).send()
     };
-    assert_eq!(put("a", 2 * MIB + 1).await.unwrap().status(), 507);
+    let refused = put("a", 2 * MIB + 1).await.unwrap();
+    assert_eq!(refused.status(), 507);
+    let told = refused.text().await.unwrap();
+    let named = "the size limit of /workspace is reached; delete files there";
+    assert!(told.contains(named), "{told}");
     assert!(put("a", 2 * MIB).await.unwrap().status().is_success());
     assert_eq!(put("b", 1).await.unwrap().status(), 507);
     full(address, "echo x > c", OF_WORKSPACE).await;

@@ -41,6 +41,11 @@ pub(crate) const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// thousand, of which no sandbox is to have all.
 pub(crate) const MAX_CALLS: usize = 64;
 
+/// Connections that may be open to one sandbox, at all of its ports: an eighth
+/// of what one port of a node takes. Whoever may call one sandbox keeps nobody
+/// from those of others.
+const MAX_CONNECTIONS: usize = 512;
+
 /// What all sandboxes of a node share.
 pub(crate) struct Shared {
     pub(crate) host: Host,
@@ -71,6 +76,8 @@ pub(crate) struct Sandbox {
     pub(crate) gate: Arc<RwLock<()>>,
     /// Room for calls.
     pub(crate) places: Arc<Semaphore>,
+    /// Room for connections.
+    pub(crate) seats: Arc<Semaphore>,
     pub(crate) surface: State,
     pub(crate) counters: Counters,
     /// Programs that outlive the call that started them.
@@ -166,6 +173,7 @@ impl Sandbox {
             session: tokio::sync::Mutex::default(),
             gate: Arc::default(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
+            seats: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             surface: State::default(),
             counters: Counters::default(),
             residents: Arc::default(),

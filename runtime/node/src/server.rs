@@ -30,7 +30,7 @@ use crate::backend::Spoken;
 use crate::metrics::{self, Surface};
 use crate::node::Node;
 use crate::route::{self, Lost, Route};
-use called::{Callee, Opened, Uncalled};
+use called::{Called, Opened, Uncalled};
 
 /// What a node listens with.
 #[derive(Clone)]
@@ -122,9 +122,9 @@ impl Server {
     /// sandboxes share an address, each request is judged instead.
     fn admit(&self, door: Door, connection: Connection) -> Option<(Stay, Opened)> {
         let node = &self.0.node;
-        let (callee, stay) = match door {
-            Door::Node => (Callee::Nobody, Stay::kept()),
-            Door::Sandbox(surface) => match called::callee(node, connection, self.0.open) {
+        let called = match door {
+            Door::Node => Called::none(),
+            Door::Sandbox(surface) => match called::called(node, connection, self.0.open) {
                 Ok(called) => called,
                 Err(uncalled) if self.0.open => {
                     let peer = connection.peer.ip().to_canonical().to_string();
@@ -132,12 +132,12 @@ impl Server {
                     return None;
                 }
                 // Its requests are told so.
-                Err(_) => (Callee::Nobody, Stay::kept()),
+                Err(_) => Called::none(),
             },
         };
+        let stay = called.stay.clone();
         let opened = Opened {
-            stay: stay.clone(),
-            callee,
+            called,
             _counted: Arc::new(node.0.shared.observer.metrics.connection()),
         };
         Some((stay, opened))
@@ -156,7 +156,7 @@ impl Server {
             (Door::Sandbox(surface), Err(Astray::Uncalled(uncalled))) if self.0.open => {
                 let peer = connection.peer.ip().to_canonical().to_string();
                 self.refuse(&peer, uncalled.sandbox.as_ref(), surface, uncalled.reason);
-                return uncalled.response(surface, opened.stay.is_over());
+                return uncalled.response(surface, opened.called.stay.is_over());
             }
             (_, whither) => whither.map_err(|astray| astray.lost(connection)),
         };
@@ -237,7 +237,7 @@ impl Server {
                 Ok(route::route(host, request.headers(), request.uri())?)
             }
             Door::Sandbox(surface) => {
-                let id = called::sandbox(&self.0.node, request, connection, opened)?;
+                let id = called::sandbox(&self.0.node, request, connection, &opened.called)?;
                 Ok(Route::Sandbox(id, surface, None))
             }
         }

@@ -3,6 +3,7 @@
 mod addresses;
 mod authority;
 mod commands;
+mod crowds;
 mod harness;
 mod images;
 mod policies;

@@ -46,6 +46,12 @@ impl Refusal {
         Self::new(status, "NOT_FOUND", message.to_owned())
     }
 
+    /// It is not taken now.
+    pub(crate) fn unavailable(message: &str) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, "UNAVAILABLE", message.to_owned())
+    }
+
     pub(crate) fn denied(status: StatusCode, message: &str) -> Self {
         let code = match status {
             StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",

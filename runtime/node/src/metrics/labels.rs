@@ -47,6 +47,8 @@ pub(crate) enum Refused {
     NoSandbox,
     /// The sandbox's policy does not let it in.
     Policy,
+    /// As many connections as may be are open to the sandbox.
+    Crowded,
     /// It is no request that can be understood.
     Malformed,
     /// Its head or body is larger than we read.
@@ -89,6 +91,7 @@ impl Refused {
             Self::Forbidden => "forbidden",
             Self::NoSandbox => "no-sandbox",
             Self::Policy => "policy",
+            Self::Crowded => "crowded",
             Self::Malformed => "malformed",
             Self::TooLarge => "too-large",
             Self::TooSlow => "too-slow",
@@ -186,6 +189,7 @@ mod tests {
             Refused::Forbidden,
             Refused::NoSandbox,
             Refused::Policy,
+            Refused::Crowded,
             Refused::Malformed,
             Refused::TooLarge,
             Refused::TooSlow,

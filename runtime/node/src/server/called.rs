@@ -8,7 +8,7 @@
 //! | any other | none | |
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -16,6 +16,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use mote_api::SandboxId;
 use mote_surface::listen::{Connection, Stay};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::addresses::Addresses;
 use crate::api::Refusal;
@@ -29,13 +30,48 @@ use crate::sandbox::Sandbox;
 const UNNAMED: &str = "no sandbox that you may call here has the name in the Host header; \
     send NAME.NAMESPACE.svc of one that runs, as requests to its Service do";
 
+/// To whoever would open one more connection than a sandbox may have.
+const CROWDED: &str = "as many connections are open to this sandbox as may be; \
+    close some of them, or send requests over those that are open";
+
 /// A connection that was made; in the extensions of its requests.
 #[derive(Clone)]
 pub(super) struct Opened {
-    pub(super) stay: Stay,
-    pub(super) callee: Callee,
+    pub(super) called: Called,
     /// Counts it for as long as it lasts.
     pub(super) _counted: Arc<metrics::Connection>,
+}
+
+/// Whom a connection is for, and for how long.
+#[derive(Clone)]
+pub(super) struct Called {
+    pub(super) callee: Callee,
+    pub(super) stay: Stay,
+    /// What it takes up of the sandbox that it is for, or that its requests
+    /// named first.
+    seat: Arc<OnceLock<OwnedSemaphorePermit>>,
+}
+
+impl Called {
+    /// For none of the sandboxes in particular.
+    pub(super) fn none() -> Self {
+        Self::with(Callee::Nobody, Stay::kept())
+    }
+
+    fn with(callee: Callee, stay: Stay) -> Self {
+        let seat = Arc::default();
+        Self { callee, stay, seat }
+    }
+
+    /// Takes up room of this sandbox, if there is some and it has none yet.
+    fn sit(&self, sandbox: &Sandbox) -> bool {
+        if self.seat.get().is_some() {
+            return true;
+        }
+        let seat = Arc::clone(&sandbox.seats).try_acquire_owned();
+        // Of two requests at once, one is enough.
+        seat.is_ok_and(|seat| self.seat.set(seat).is_ok() || self.seat.get().is_some())
+    }
 }
 
 /// For whom a connection was made. Who has an address is not who had it.
@@ -75,8 +111,15 @@ impl Uncalled {
         }
     }
 
-    /// What its caller is answered, the same whoever was meant; as the last of
-    /// its connection, or not.
+    fn crowded(sandbox: &Sandbox, shared: bool) -> Self {
+        Self {
+            reason: Refused::Crowded,
+            ..Self::denied(sandbox, shared)
+        }
+    }
+
+    /// What its caller is answered, the same whoever was meant if it may not
+    /// call them; as the last of its connection, or not.
     pub(super) fn response(&self, surface: Surface, last: bool) -> Response<Body> {
         let mut response = self.told(surface);
         if last {
@@ -87,29 +130,35 @@ impl Uncalled {
     }
 
     fn told(&self, surface: Surface) -> Response<Body> {
-        let status = StatusCode::MISDIRECTED_REQUEST;
+        let crowded = self.reason == Refused::Crowded;
+        let (status, text) = match crowded {
+            true => (StatusCode::SERVICE_UNAVAILABLE, CROWDED),
+            false => (StatusCode::MISDIRECTED_REQUEST, UNNAMED),
+        };
         match surface {
             // There is nothing that its caller could name.
             _ if !self.shared => status.into_response(),
-            Surface::Grpc => tonic::Status::not_found(UNNAMED).into_http(),
+            Surface::Grpc if crowded => tonic::Status::unavailable(text).into_http(),
+            Surface::Grpc => tonic::Status::not_found(text).into_http(),
             Surface::Runtime => {
-                let body = axum::Json(serde_json::json!({ "message": UNNAMED }));
+                let body = axum::Json(serde_json::json!({ "message": text }));
                 (status, body).into_response()
             }
-            _ => Refusal::misdirected(UNNAMED).into_response(),
+            _ if crowded => Refusal::unavailable(text).into_response(),
+            _ => Refusal::misdirected(text).into_response(),
         }
     }
 }
 
 /// Whom somebody connects to, and for how long; where connections are `judged`,
-/// if that is somebody who may.
-pub(super) fn callee(
+/// if that is somebody who may, and there is room for one more.
+pub(super) fn called(
     node: &Node,
     connection: Connection,
     judged: bool,
-) -> Result<(Callee, Stay), Uncalled> {
+) -> Result<Called, Uncalled> {
     if node.0.addresses.share(connection.local.ip()) {
-        return Ok((Callee::Named, Stay::on_trial()));
+        return Ok(Called::with(Callee::Named, Stay::on_trial()));
     }
     let owner = node.0.addresses.owner(connection.local.ip());
     let found = owner.and_then(|id| node.find(&id));
@@ -117,8 +166,12 @@ pub(super) fn callee(
     if judged && !admits(node, &sandbox, connection) {
         return Err(Uncalled::denied(&sandbox, false));
     }
-    let stay = Stay::until(&sandbox.gone);
-    Ok((Callee::Owner(sandbox.id.clone()), stay))
+    let callee = Callee::Owner(sandbox.id.clone());
+    let called = Called::with(callee, Stay::until(&sandbox.gone));
+    if judged && !called.sit(&sandbox) {
+        return Err(Uncalled::crowded(&sandbox, false));
+    }
+    Ok(called)
 }
 
 /// The sandbox that a request is for. Whose policy holds for each request is
@@ -130,11 +183,11 @@ pub(super) fn sandbox<B>(
     node: &Node,
     request: &Request<B>,
     connection: Connection,
-    opened: &Opened,
+    opened: &Called,
 ) -> Result<SandboxId, Uncalled> {
-    let Opened { stay, callee, .. } = opened;
+    let Called { stay, callee, .. } = opened;
     let called = match callee {
-        Callee::Named => named(node, request, connection),
+        Callee::Named => named(node, request, connection, opened),
         Callee::Owner(id) => still(id, &node.0.addresses, connection.local.ip()),
         Callee::Nobody => Err(Uncalled::nobody(false)),
     };
@@ -158,6 +211,7 @@ fn named<B>(
     node: &Node,
     request: &Request<B>,
     connection: Connection,
+    opened: &Called,
 ) -> Result<SandboxId, Uncalled> {
     let name = route::session(request.headers(), request.uri());
     let found = name.and_then(|name| node.find_named(&name));
@@ -168,6 +222,9 @@ fn named<B>(
     // As a pod that is not there.
     if sandbox.look(|record| record.suspended) != Some(false) {
         return Err(Uncalled::nobody(true));
+    }
+    if !opened.sit(&sandbox) {
+        return Err(Uncalled::crowded(&sandbox, true));
     }
     Ok(sandbox.id.clone())
 }

@@ -4,22 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Wasm;
 use super::fleet::Key;
 use super::identity::Identity;
 use super::link::{Way, follow};
-use super::{Wasm, sweep};
+use super::sweep::sweep;
 use crate::context::Context;
 
 /// How long node hosts have to tell what they hold before sandboxes are judged
 /// by it: a controller that has just begun knows nothing.
 pub const SETTLE: Duration = Duration::from_secs(3);
-/// How often leftovers are looked for: they cost a node little, and the look
-/// costs nothing but memory reads.
-const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Between tries to read or make certificates.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long after a failure certificates are renewed again: there are weeks to
@@ -47,11 +45,12 @@ pub async fn lead(
         shutdown.clone(),
     );
     follows.spawn(async move { police.run(&client, &end).await });
+    follows.spawn(sweep(
+        wasm.fleet.clone(),
+        context.caches.sandboxes.clone(),
+        shutdown.clone(),
+    ));
     let mut renewal = Instant::now() + identity.next_renewal();
-    let mut sweeps = interval(SWEEP_EVERY);
-    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // It ticks at once first, and there is nothing to do then.
-    sweeps.tick().await;
     loop {
         for (node, address, stop) in wasm.fleet.to_follow() {
             let tell = tell.clone();
@@ -67,8 +66,6 @@ pub async fn lead(
         tokio::select! {
             () = wasm.fleet.hosts_changed() => {}
             () = sleep_until(renewal) => renewal = Instant::now() + renew(&identity, &context).await,
-            () = wasm.fleet.strayed() => sweep(wasm, &context.caches.sandboxes).await,
-            _ = sweeps.tick() => sweep(wasm, &context.caches.sandboxes).await,
             () = shutdown.cancelled() => break,
         }
     }

@@ -1,6 +1,8 @@
 //! The connection to one node host: requests on it, and what it tells.
 
 mod batch;
+#[cfg(test)]
+mod far;
 mod stranger;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +28,9 @@ use super::police::Policies;
 use super::version::{self, Kinship};
 use stranger::Stranger;
 
+#[cfg(test)]
+pub(super) use far::Far;
+
 /// The port of node hosts.
 pub(super) const PORT: u16 = 7443;
 /// How long a connection may take: a host on the same network answers in
@@ -44,7 +49,7 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 /// Sessions of one node that are asked for at once: half of the workers there
 /// are unless flags say otherwise. A host that hangs keeps no more of them from
 /// the sandboxes of other nodes.
-const ASKS: usize = 50;
+pub(super) const ASKS: usize = 50;
 /// How long one more waits for its turn since the host has done something. It
 /// answers in milliseconds: whoever asks later of one that does not is tried
 /// again, and keeps no worker waiting.

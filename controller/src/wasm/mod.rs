@@ -43,8 +43,6 @@ pub use registry::registry_credentials;
 pub use source::{Budget, Missing, ReadError, Sources};
 pub use volume::resolve;
 
-use sweep::sweep;
-
 /// The handler of runtime classes whose sandboxes are wasm sessions.
 const WASM_HANDLER: &str = "mote-wasm";
 /// The handler of those that are where they can be, and pods elsewhere.

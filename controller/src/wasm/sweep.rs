@@ -1,41 +1,124 @@
 //! Sessions that no sandbox has any more, or that it has twice.
+//!
+//! They are taken away beside all else that the leader does: a node host that
+//! does not answer holds up neither another's sweep nor anything else.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use mote_rpc::v1::Session;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-use super::{Fleet, Wasm};
+use super::Fleet;
+use super::link::{ASKS, Link, LinkError};
 use crate::cache::Cache;
 use crate::context::Guarded;
 use crate::crd::Sandbox;
 
-/// Takes away what is left over: of a sandbox that is gone, and of one that
-/// was moved while its node was not heard. What cannot be taken away now is
-/// left for the next time.
-pub(super) async fn sweep(wasm: &Wasm, sandboxes: &Cache<Guarded<Sandbox>>) {
-    for (node, session) in leftovers(&wasm.fleet, sandboxes) {
-        let Some(link) = wasm.fleet.link(&node) else {
-            continue;
-        };
-        let (namespace, name, uid) = (&session.namespace, &session.name, &session.uid);
-        match link.delete(uid).await {
-            Ok(()) => tracing::info!(
-                node,
-                namespace,
-                name,
-                uid,
-                "a session that no sandbox has is taken away"
-            ),
-            Err(error) => {
-                tracing::warn!(node, namespace, name, uid, %error, "a session that no sandbox has stays for now")
+/// How often leftovers are looked for: they cost a node little, and the look
+/// costs nothing but memory reads.
+const EVERY: Duration = Duration::from_secs(10);
+/// The least time between two looks, whatever node hosts tell: each goes
+/// through all sessions.
+const APART: Duration = Duration::from_secs(1);
+/// Sessions of one node that are taken away at once: the rest of what may be
+/// asked of it is for its sandboxes.
+const AT_ONCE: usize = ASKS / 2;
+
+/// Nodes whose leftovers are being taken away, each by one task. The tasks end
+/// with this.
+#[derive(Default)]
+struct Sweeps {
+    tasks: JoinSet<()>,
+    nodes: HashMap<String, AbortHandle>,
+}
+
+/// Takes away what is left over, until `shutdown`: of a sandbox that is gone,
+/// and of one that was moved while its node was not heard. What cannot be taken
+/// away now is left for the next time.
+pub(super) async fn sweep(
+    fleet: Arc<Fleet>,
+    sandboxes: Cache<Guarded<Sandbox>>,
+    shutdown: CancellationToken,
+) {
+    let mut sweeps = Sweeps::default();
+    let sweeping = async {
+        let mut times = interval(EVERY);
+        times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // It ticks at once first, and there is nothing to do then.
+        times.tick().await;
+        loop {
+            tokio::select! {
+                () = fleet.strayed() => {}
+                _ = times.tick() => {}
+            }
+            sweeps.begin(&fleet, leftovers(&fleet, &sandboxes));
+            sleep_until(Instant::now() + APART).await;
+        }
+    };
+    // Whatever still runs then ends with the tasks.
+    shutdown.run_until_cancelled(sweeping).await;
+}
+
+impl Sweeps {
+    /// Takes these away, but on nodes where that is being done already.
+    fn begin(&mut self, fleet: &Fleet, left: BTreeMap<String, Vec<Arc<Session>>>) {
+        while self.tasks.try_join_next().is_some() {}
+        self.nodes.retain(|_, task| !task.is_finished());
+        for (node, sessions) in left {
+            let Some(link) = fleet.link(&node) else {
+                continue;
+            };
+            if let Entry::Vacant(free) = self.nodes.entry(node) {
+                let node = free.key().clone();
+                let clearing = async move { clear(&node, &link, &sessions).await };
+                free.insert(self.tasks.spawn(clearing));
             }
         }
     }
 }
 
-/// The sessions to take away, each with its node.
-fn leftovers(fleet: &Fleet, sandboxes: &Cache<Guarded<Sandbox>>) -> Vec<(String, Arc<Session>)> {
+/// Takes sessions away from one node, for as long as its host answers.
+async fn clear(node: &str, link: &Link, sessions: &[Arc<Session>]) {
+    for some in sessions.chunks(AT_ONCE) {
+        let asks = some.iter().map(|session| link.delete(&session.uid));
+        let done = join_all(asks).await;
+        for (session, _) in some.iter().zip(&done).filter(|(_, done)| done.is_ok()) {
+            let (namespace, name, uid) = (&session.namespace, &session.name, &session.uid);
+            tracing::info!(
+                node,
+                namespace,
+                name,
+                uid,
+                "a session that no sandbox has is taken away"
+            );
+        }
+        let mut failures = done.iter().filter_map(|done| done.as_ref().err());
+        // One line for all: a host that was taken over may tell of many.
+        if let Some(error) = failures.next() {
+            let stay = failures.count() + 1;
+            tracing::warn!(node, stay, %error, "sessions that no sandbox has stay for now");
+        }
+        if done.iter().any(is_unanswered) {
+            return;
+        }
+    }
+}
+
+fn is_unanswered(done: &Result<(), LinkError>) -> bool {
+    matches!(done, Err(LinkError::Busy | LinkError::Unheard(_)))
+}
+
+/// The sessions to take away, by node.
+fn leftovers(
+    fleet: &Fleet,
+    sandboxes: &Cache<Guarded<Sandbox>>,
+) -> BTreeMap<String, Vec<Arc<Session>>> {
     let sessions = fleet.sessions();
     let mut holders = HashMap::<&str, usize>::with_capacity(sessions.len());
     for (_, session) in &sessions {
@@ -60,8 +143,14 @@ fn leftovers(fleet: &Fleet, sandboxes: &Cache<Guarded<Sandbox>>) -> Vec<(String,
         let home = fleet.home(&session.uid, said);
         home.is_some_and(|home| home != *node)
     };
-    let left = sessions
-        .iter()
-        .filter(|(node, session)| is_left(node, session));
-    left.cloned().collect()
+    let mut left = BTreeMap::<String, Vec<_>>::new();
+    for (node, session) in &sessions {
+        if is_left(node, session) {
+            left.entry(node.clone()).or_default().push(session.clone());
+        }
+    }
+    left
 }
+
+#[cfg(test)]
+mod tests;

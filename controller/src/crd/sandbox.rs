@@ -14,7 +14,7 @@ use super::{Condition, Time, tolerant};
     clippy::duplicated_attributes,
     reason = "each column has a name, a type and a path of its own"
 )]
-#[derive(CustomResource, Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(CustomResource, Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[kube(
     group = "agents.x-k8s.io",
     version = "v1beta1",

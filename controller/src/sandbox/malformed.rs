@@ -1,17 +1,22 @@
-//! A sandbox that cannot be read: it is told so, and nothing of it is touched.
+//! A sandbox that cannot be read: it is told so, and nothing of it is touched
+//! until it is deleted.
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::api::ObjectMeta;
 use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::apply::Hands;
 use super::report::reason;
 use super::tell;
+use super::validate::Subject;
 use crate::condition::{self, READY, Saying, Status};
 use crate::context::Context;
-use crate::crd::{Condition, Sandbox};
+use crate::crd::{Condition, Sandbox, SandboxSpec, SandboxStatus};
+use crate::driver::ReconcileError;
 use crate::write::WriteError;
 
 /// The longest part of a parser's message that is told: it may repeat the object.
@@ -27,6 +32,20 @@ struct Unread {
 }
 
 impl Unread {
+    /// As a sandbox that asks for nothing: whose it is, and where its session is.
+    fn outline(self) -> Sandbox {
+        let node = self.status.get("nodeName").and_then(Value::as_str);
+        let status = SandboxStatus {
+            node_name: node.map(str::to_owned),
+            ..SandboxStatus::default()
+        };
+        Sandbox {
+            metadata: self.metadata,
+            spec: SandboxSpec::default(),
+            status: Some(status),
+        }
+    }
+
     fn conditions(&self) -> Vec<Condition> {
         let conditions = self.status.get("conditions").cloned().unwrap_or_default();
         serde_json::from_value(conditions).unwrap_or_default()
@@ -46,9 +65,6 @@ pub(super) async fn tell_malformed(
     else {
         return Ok(());
     };
-    if invalid.metadata.deletion_timestamp.is_some() {
-        return Ok(());
-    }
     let Some(object) = context.get::<Unread>(namespace, name).await? else {
         return Ok(());
     };
@@ -72,6 +88,33 @@ pub(super) async fn tell_malformed(
             .warning(&object, &told.reason, super::ACTION, told.note);
     }
     Ok(())
+}
+
+/// Lets one go that is being deleted, once the session is gone that it may have.
+///
+/// # Errors
+/// What the API server or a node host says, where trying again may help.
+pub(super) async fn release(
+    context: &Context,
+    invalid: &InvalidObject,
+) -> Result<Action, ReconcileError> {
+    let metadata = &invalid.metadata;
+    let (Some(namespace), Some(name)) = (&metadata.namespace, &metadata.name) else {
+        return Ok(Action::await_change());
+    };
+    let object = context.get::<Unread>(namespace, name).await?;
+    let Some(object) = object.filter(|it| it.metadata.uid == metadata.uid) else {
+        return Ok(Action::await_change());
+    };
+    let sandbox = object.outline();
+    let Some(subject) = Subject::of(&sandbox) else {
+        return Ok(Action::await_change());
+    };
+    let hands = Hands {
+        context,
+        subject: &subject,
+    };
+    hands.release::<Unread>().await
 }
 
 fn conditions(

@@ -64,6 +64,9 @@ pub async fn reconcile(
     let now = Timestamp::now();
     let sandbox = match &object.0 {
         Ok(sandbox) => sandbox,
+        Err(invalid) if invalid.metadata.deletion_timestamp.is_some() => {
+            return malformed::release(&context, invalid).await;
+        }
         Err(invalid) => {
             malformed::tell_malformed(&context, invalid, now).await?;
             return Ok(Action::await_change());
@@ -78,7 +81,7 @@ pub async fn reconcile(
     };
     if sandbox.metadata.deletion_timestamp.is_some() {
         // What else a sandbox owns goes with it, by its owner references.
-        return hands.release().await;
+        return hands.release::<Sandbox>().await;
     }
     begin_trace(&hands).await?;
     match place::life(&subject, now) {
@@ -99,7 +102,11 @@ async fn live(
 ) -> Result<Action, ReconcileError> {
     let context = hands.context;
     let view = observe::observe(context, hands.subject).await?;
-    let tier = session::tier(hands.subject, &view, context.wasm.as_ref());
+    let chosen = session::tier(hands.subject, &view, context.wasm.as_ref());
+    let tier = match &context.wasm {
+        Some(wasm) => hands.kept(wasm, &view, chosen),
+        None => chosen,
+    };
     let subject = &Subject {
         server: tier.server(),
         ..hands.subject.clone()
@@ -107,7 +114,14 @@ async fn live(
     let hands = &Hands { context, subject };
     let findings = match (&tier, &context.wasm) {
         (Tier::Session(wanted), Some(wasm)) => hands.host(wasm, &tier, wanted, &view).await?,
-        (Tier::Refused(objections), _) => Findings::refused(session::refusal(objections)),
+        (Tier::Kept(_), Some(wasm)) => {
+            let wanted = session::as_it_is();
+            hands.host(wasm, &tier, &wanted, &view).await?
+        }
+        (Tier::Refused(objections), _) => {
+            hands.lead_nowhere().await?;
+            Findings::refused(session::refusal(objections))
+        }
         _ => by_pod(hands, &tier, &view).await?,
     };
     let status = report::status(subject, &findings, &context.settings.cluster_domain, now);
@@ -124,10 +138,8 @@ async fn by_pod(
     let Hands { context, subject } = hands;
     if let Some(wasm) = &context.wasm {
         // Its template says otherwise by now.
-        if hands.has_session(wasm) && !hands.end_session(wasm).await? {
-            return Err(ReconcileError::Stale(
-                "its session is not gone yet".to_owned(),
-            ));
+        if let Some(still) = hands.quit(wasm).await? {
+            return Ok(still);
         }
         hands.mark(tier).await?;
     }
@@ -141,10 +153,11 @@ async fn by_pod(
 
 async fn expire(hands: &Hands<'_>, now: Timestamp) -> Result<Action, ReconcileError> {
     let view = observe::observe(hands.context, hands.subject).await?;
-    if let Some(wasm) = &hands.context.wasm
-        && !hands.end_session(wasm).await?
-    {
-        return Ok(Action::requeue(session::RECHECK));
+    if let Some(wasm) = &hands.context.wasm {
+        hands.lead_nowhere().await?;
+        if !hands.end_session(wasm).await? {
+            return Ok(Action::requeue(session::RECHECK));
+        }
     }
     let object_went_too = hands.clean_up(&view).await?;
     if !object_went_too {

@@ -87,14 +87,22 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// Nothing was looked for but what serves it.
+    pub(super) fn of(observed: Observed) -> Self {
+        Self {
+            observed,
+            service: ServiceFound::Unknown,
+            troubles: Vec::new(),
+            again: None,
+            nowhere: false,
+        }
+    }
+
     /// Nothing was looked for: it cannot be served as it is.
     pub(super) fn refused(refusal: Refusal) -> Self {
         Self {
-            observed: Observed::Absent,
-            service: ServiceFound::Unknown,
             troubles: vec![refusal.into()],
-            again: None,
-            nowhere: false,
+            ..Self::of(Observed::Absent)
         }
     }
 }
@@ -190,6 +198,10 @@ fn tell_backing(status: &mut SandboxStatus, subject: &Subject<'_>, findings: &Fi
     (status.pod_ips, status.node_name) = match observed {
         Observed::Here(backing) if backing.owned => (backing.ips.clone(), backing.node.clone()),
         Observed::Resting(node) => (Vec::new(), Some(node.clone())),
+        // Slices may lead there still.
+        Observed::Unknown if subject.server == Server::Session => {
+            (std::mem::take(&mut status.pod_ips), None)
+        }
         Observed::Here(_) | Observed::Absent | Observed::Unknown => (Vec::new(), None),
     };
     if status.node_name.is_none() && may_be_where_it_was(subject, findings) {

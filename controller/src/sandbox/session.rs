@@ -19,7 +19,7 @@ use crate::crd::Sandbox;
 use crate::driver::ReconcileError;
 use crate::names::annotation;
 use crate::wasm::{Class, Objection, Police, Wanted, Wasm, classify, has_ended};
-use crate::write::WriteError;
+use crate::write::{Stored, WriteError};
 
 use settle::Settled;
 
@@ -47,6 +47,9 @@ pub(super) enum Tier {
     Pod(Vec<Objection>),
     /// A session made from this.
     Session(Box<Wanted>),
+    /// The session that it has, as it is: why it would be none, or no longer
+    /// this one, the next time.
+    Kept(String),
     /// Nothing: it must be a session, and these are in the way.
     Refused(Vec<Objection>),
 }
@@ -57,7 +60,7 @@ impl Tier {
         match self {
             Self::Pod(objections) if objections.is_empty() => Server::Pod,
             Self::Pod(_) => Server::ChosenPod,
-            Self::Session(_) | Self::Refused(_) => Server::Session,
+            Self::Session(_) | Self::Kept(_) | Self::Refused(_) => Server::Session,
         }
     }
 }
@@ -121,7 +124,8 @@ pub fn of_template(caches: &Caches, namespace: &str, name: &str) -> Vec<String> 
         .collect()
 }
 
-/// Chooses. What is there stays: a template is for the next time.
+/// Chooses by the template. A pod that is there stays, as does a session
+/// ([`Hands::kept`]): a template is for the next time.
 pub(super) fn tier(subject: &Subject<'_>, view: &View, wasm: Option<&Wasm>) -> Tier {
     let Some(wasm) = wasm.filter(|_| view.owned.is_empty()) else {
         return Tier::Pod(Vec::new());
@@ -135,6 +139,16 @@ pub(super) fn tier(subject: &Subject<'_>, view: &View, wasm: Option<&Wasm>) -> T
         (Ok(wanted), _) => Tier::Session(Box::new(wanted)),
         (Err(objections), Class::Auto) => Tier::Pod(objections),
         (Err(objections), Class::Wasm | Class::Pod) => Tier::Refused(objections),
+    }
+}
+
+/// What a session is made from that is not made, but goes on as it is: node
+/// hosts look at what it is made from when they make it, and make none of what
+/// has no image.
+pub(super) fn as_it_is() -> Wanted {
+    Wanted {
+        image: "-".to_owned(),
+        ..Wanted::default()
     }
 }
 
@@ -159,27 +173,33 @@ fn told(objections: &[Objection]) -> String {
 pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
     let metadata = &subject.sandbox.metadata;
     let annotations = metadata.annotations.clone().unwrap_or_default();
-    let (name, reason, finalizer) = match tier {
-        Tier::Session(_) => (WASM, None, true),
-        Tier::Pod(objections) if !objections.is_empty() => ("pod", Some(told(objections)), false),
+    let (name, reason) = match tier {
+        Tier::Session(_) => (Some(WASM), None),
+        Tier::Kept(why) => (Some(WASM), Some(why.clone())),
+        Tier::Pod(objections) if !objections.is_empty() => (Some("pod"), Some(told(objections))),
         // Nobody asked for a choice.
-        Tier::Pod(_) | Tier::Refused(_) => return None,
+        Tier::Pod(_) => (None, None),
+        Tier::Refused(_) => return None,
     };
+    // Whoever calls this for a pod knows that no session is left.
+    let finalizer = name == Some(WASM);
     let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-    let finalized = finalizers.iter().any(|it| it == FINALIZER);
-    let said = annotations
-        .get(annotation::TIER)
-        .is_some_and(|it| it == name)
-        && annotations.get(annotation::TIER_REASON) == reason.as_ref();
-    if said && (finalized || !finalizer) {
+    let finalized = is_kept(subject.sandbox);
+    let says = |key| annotations.get(key).map(String::as_str);
+    let said = says(annotation::TIER) == name && says(annotation::TIER_REASON) == reason.as_deref();
+    if said && finalized == finalizer {
         return None;
     }
     let mut patch = Map::from_iter([(
         "annotations".to_owned(),
         json!({ annotation::TIER: name, annotation::TIER_REASON: reason }),
     )]);
-    if finalizer && !finalized {
-        finalizers.push(FINALIZER.to_owned());
+    if finalizer != finalized {
+        if finalizer {
+            finalizers.push(FINALIZER.to_owned());
+        } else {
+            finalizers.retain(|it| it != FINALIZER);
+        }
         patch.insert("finalizers".to_owned(), json!(finalizers));
         // A list is replaced as a whole.
         patch.insert(
@@ -292,17 +312,24 @@ impl Hands<'_> {
         let settling = self.settle_session(wasm, tier, wanted);
         let (settled, served) = tokio::join!(settling, self.serve(step));
         let Settled {
-            observed,
+            mut observed,
             trouble,
             again,
             nowhere,
         } = settled;
         let mut troubles: Vec<Trouble> = trouble.into_iter().collect();
-        let service = served.unwrap_or_else(|trouble| {
+        let mut service = served.unwrap_or_else(|trouble| {
             troubles.push(trouble);
             ServiceFound::Unknown
         });
-        troubles.extend(self.lead(service, &observed).await.err());
+        if let Err(trouble) = self.lead(service, &observed).await {
+            troubles.push(trouble);
+            // What may lead there still is looked for again: by the status, it
+            // does.
+            if service != ServiceFound::Here || !matches!(observed, Observed::Here(_)) {
+                (observed, service) = (Observed::Unknown, ServiceFound::Unknown);
+            }
+        }
         let troubles = races_apart(troubles)?;
         Ok(Findings {
             observed,
@@ -311,6 +338,23 @@ impl Hands<'_> {
             again,
             nowhere,
         })
+    }
+
+    /// The tier that a sandbox has while it has a session that goes on as it is.
+    pub(super) fn kept(&self, wasm: &Wasm, view: &View, chosen: Tier) -> Tier {
+        let why = match &chosen {
+            Tier::Session(_) | Tier::Kept(_) => return chosen,
+            _ if !view.owned.is_empty() => return chosen,
+            Tier::Pod(objections) if objections.is_empty() => {
+                "its template asks for a pod the next time".to_owned()
+            }
+            Tier::Pod(objections) => format!("the next time a pod: {}", told(objections)),
+            Tier::Refused(objections) => format!("the next time refused: {}", told(objections)),
+        };
+        match self.stay(wasm) {
+            Some(_) => Tier::Kept(why),
+            None => chosen,
+        }
     }
 
     /// Marks the sandbox as one of its tier.
@@ -324,12 +368,12 @@ impl Hands<'_> {
         Ok(())
     }
 
-    /// Lets a sandbox go that is being deleted, once its session is gone.
-    pub(super) async fn release(&self) -> Result<Action, ReconcileError> {
+    /// Lets a sandbox go that is being deleted, once its session is gone. It is
+    /// read as a `K`.
+    pub(super) async fn release<K: Stored>(&self) -> Result<Action, ReconcileError> {
         let Self { context, subject } = self;
         let metadata = &subject.sandbox.metadata;
-        let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-        if !finalizers.iter().any(|it| it == FINALIZER) {
+        if !is_kept(subject.sandbox) {
             return Ok(Action::await_change());
         }
         // Without the tier there is nobody to ask, and no way to serve it either.
@@ -338,13 +382,14 @@ impl Hands<'_> {
         {
             return Ok(Action::requeue(RECHECK));
         }
+        let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
         finalizers.retain(|it| it != FINALIZER);
         let patch = json!({ "metadata": {
             "finalizers": finalizers,
             "resourceVersion": metadata.resource_version,
         } });
         match context
-            .merge_patch::<Sandbox>(subject.namespace, subject.name, &patch)
+            .merge_patch::<K>(subject.namespace, subject.name, &patch)
             .await
         {
             Ok(_) | Err(WriteError::NotFound(_)) => Ok(Action::await_change()),

@@ -11,9 +11,11 @@ use super::apply::Hands;
 use super::backing::{Backing, Observed};
 use super::build::child;
 use super::refusal::{Ownership, Refusal, Trouble, ownership};
-use super::report::ServiceFound;
+use super::report::{SUSPENDED, ServiceFound};
 use super::service;
+use super::session::is_kept;
 use super::validate::Subject;
+use crate::condition::{self, READY};
 use crate::write::{Deletion, WriteError};
 
 /// The label by which a slice is found for its service.
@@ -75,10 +77,12 @@ enum Step {
 fn decide(subject: &Subject<'_>, backing: Option<&Backing>, family: Family) -> Step {
     let status = subject.sandbox.status.as_ref();
     let had = status.is_some_and(|status| !family.of(&status.pod_ips).is_empty());
-    match backing.filter(|backing| !family.of(&backing.ips).is_empty()) {
-        Some(backing) => Step::Put(slice(subject, backing, family).into()),
-        None if had => Step::Remove,
-        None => Step::Nothing,
+    match backing {
+        Some(backing) if !family.of(&backing.ips).is_empty() => {
+            Step::Put(slice(subject, backing, family).into())
+        }
+        Some(_) if !had => Step::Nothing,
+        Some(_) | None => Step::Remove,
     }
 }
 
@@ -117,18 +121,22 @@ fn port(port: ServicePort) -> EndpointPort {
 }
 
 /// Whether the slices, which nobody watches, were last written as they are to
-/// be: the status says what was there then.
-fn is_written(subject: &Subject<'_>, observed: &Observed) -> bool {
-    let Some(status) = &subject.sandbox.status else {
-        return false;
-    };
-    let ready = crate::condition::is_true(&status.conditions, crate::condition::READY);
-    match observed {
-        Observed::Here(backing) => {
-            status.service.is_some() && status.pod_ips == backing.ips && ready == backing.ready
+/// be, or nobody knows how: the status says what was there then. It says of a
+/// sandbox that stands still that it does when they are gone.
+fn is_written(subject: &Subject<'_>, found: ServiceFound, observed: &Observed) -> bool {
+    let status = subject.sandbox.status.clone().unwrap_or_default();
+    let says = |type_| condition::is_true(&status.conditions, type_);
+    match (found, observed) {
+        (_, Observed::Unknown) | (ServiceFound::Unknown, Observed::Here(_)) => true,
+        (ServiceFound::Here, Observed::Here(backing)) => {
+            let led = status.service.is_some() && status.pod_ips == backing.ips;
+            led && says(READY) == backing.ready
         }
-        Observed::Absent | Observed::Resting(_) => status.pod_ips.is_empty(),
-        Observed::Unknown => true,
+        (ServiceFound::Absent, _) => status.service.is_none(),
+        (ServiceFound::Here | ServiceFound::Unknown, Observed::Absent | Observed::Resting(_)) => {
+            let stands = !subject.is_suspended() || says(SUSPENDED);
+            status.pod_ips.is_empty() && stands
+        }
     }
 }
 
@@ -139,32 +147,57 @@ impl Hands<'_> {
         found: ServiceFound,
         observed: &Observed,
     ) -> Result<(), Trouble> {
-        let Self { context, subject } = self;
-        if found != ServiceFound::Here || is_written(subject, observed) {
+        let subject = self.subject;
+        if is_written(subject, found, observed) {
             return Ok(());
         }
-        let backing = match observed {
-            Observed::Here(backing) => Some(backing),
-            Observed::Absent | Observed::Resting(_) => None,
-            Observed::Unknown => return Ok(()),
+        let backing = match (found, observed) {
+            (ServiceFound::Here, Observed::Here(backing)) => Some(backing),
+            _ => None,
         };
         for family in Family::ALL {
-            let name = family.name(subject);
             match decide(subject, backing, family) {
                 Step::Nothing => {}
-                Step::Put(slice) => self.put(&name, *slice).await?,
-                Step::Remove => {
-                    let namespace = subject.namespace;
-                    let gone =
-                        context.delete::<EndpointSlice>(namespace, &name, Deletion::default());
-                    match gone.await {
-                        Ok(()) | Err(WriteError::NotFound(_)) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
+                Step::Put(slice) => self.put(&family.name(subject), *slice).await?,
+                Step::Remove => self.remove(family).await?,
             }
         }
         Ok(())
+    }
+
+    /// Lets the service of what was a session lead nowhere, before its address
+    /// becomes another's.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub(super) async fn lead_nowhere(&self) -> Result<(), WriteError> {
+        if is_kept(self.subject.sandbox) {
+            for family in Family::ALL {
+                self.remove(family).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, family: Family) -> Result<(), WriteError> {
+        let Self { context, subject } = self;
+        let (namespace, name) = (subject.namespace, family.name(subject));
+        let here = context.get::<EndpointSlice>(namespace, &name).await?;
+        let ours = here.filter(|it| ownership(&it.metadata, subject) == Ownership::Ours);
+        let Some(slice) = ours else {
+            return Ok(());
+        };
+        let this = Deletion {
+            uid: slice.metadata.uid,
+            ..Deletion::default()
+        };
+        match context
+            .delete::<EndpointSlice>(namespace, &name, this)
+            .await
+        {
+            Err(WriteError::NotFound(_)) => Ok(()),
+            done => done,
+        }
     }
 
     async fn put(&self, name: &str, slice: EndpointSlice) -> Result<(), Trouble> {
@@ -276,19 +309,46 @@ mod tests {
     fn a_slice_is_written_when_address_or_readiness_change() {
         let mut sandbox = sandbox();
         let here = Observed::Here(backing());
-        assert!(!is_written(&subject(&sandbox), &here));
+        let led = |sandbox: &_, observed: &Observed| {
+            is_written(&subject(sandbox), ServiceFound::Here, observed)
+        };
+        assert!(!led(&sandbox, &here));
         let mut status = crate::crd::SandboxStatus {
             service: Some("box".to_owned()),
             pod_ips: vec!["10.0.0.7".to_owned()],
             ..Default::default()
         };
         sandbox.status = Some(status.clone());
-        assert!(!is_written(&subject(&sandbox), &here));
-        let saying = crate::condition::Saying::new(crate::condition::Status::True, "r", "");
+        assert!(!led(&sandbox, &here));
+        let saying = condition::Saying::new(condition::Status::True, "r", "");
         let now = crate::sandbox::fixtures::at(1);
-        crate::condition::set(&mut status.conditions, "Ready", saying, 1, now);
+        condition::set(&mut status.conditions, "Ready", saying, 1, now);
         sandbox.status = Some(status);
-        assert!(is_written(&subject(&sandbox), &here));
-        assert!(!is_written(&subject(&sandbox), &Observed::Absent));
+        assert!(led(&sandbox, &here));
+        assert!(!led(&sandbox, &Observed::Absent));
+        // Without its service it leads nowhere, and that is seen to once.
+        for observed in [here, Observed::Absent] {
+            let absent =
+                |sandbox: &_| is_written(&subject(sandbox), ServiceFound::Absent, &observed);
+            assert!(!absent(&sandbox));
+            let mut without = sandbox.clone();
+            without.status.as_mut().unwrap().service = None;
+            assert!(absent(&without));
+        }
+    }
+
+    #[test]
+    fn of_what_stands_still_slices_are_gone_before_the_status_says_that_it_does() {
+        let resting = Observed::Resting("a".to_owned());
+        let mut sandbox = crate::sandbox::fixtures::suspended();
+        let mut status = crate::crd::SandboxStatus::default();
+        let written = |sandbox: &_| is_written(&subject(sandbox), ServiceFound::Unknown, &resting);
+        sandbox.status = Some(status.clone());
+        assert!(!written(&sandbox), "they may have been made unseen");
+        let saying = condition::Saying::new(condition::Status::True, "r", "");
+        let now = crate::sandbox::fixtures::at(1);
+        condition::set(&mut status.conditions, SUSPENDED, saying, 1, now);
+        sandbox.status = Some(status);
+        assert!(written(&sandbox));
     }
 }

@@ -11,6 +11,8 @@
 mod commands;
 #[path = "wasm/sizes.rs"]
 mod sizes;
+#[path = "wasm/templates.rs"]
+mod templates;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;

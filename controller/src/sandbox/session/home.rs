@@ -59,14 +59,19 @@ pub(super) fn ended(subject: &Subject<'_>, session: Option<&Session>) -> Option<
     })
 }
 
+/// Whether a session stands still, as far as is known.
+fn rests(subject: &Subject<'_>, found: &Found) -> bool {
+    let status = subject.sandbox.status.as_ref();
+    match &found.session {
+        Some(session) => session.phase() == Phase::Suspended,
+        None => status.is_some_and(|it| condition::is_true(&it.conditions, SUSPENDED)),
+    }
+}
+
 /// A session on a node that is not heard, as it was last seen.
 pub(super) fn unheard(subject: &Subject<'_>, found: &Found, why: String) -> Observed {
     let status = subject.sandbox.status.as_ref();
-    let resting = match &found.session {
-        Some(session) => session.phase() == Phase::Suspended,
-        None => status.is_some_and(|it| condition::is_true(&it.conditions, SUSPENDED)),
-    };
-    if subject.is_suspended() && resting {
+    if subject.is_suspended() && rests(subject, found) {
         return Observed::Resting(found.node.clone());
     }
     let ips = status.map(|status| status.pod_ips.clone());
@@ -104,6 +109,30 @@ impl Hands<'_> {
         }
     }
 
+    /// Where a session is that goes on as it is, whatever its template says by
+    /// now: one that runs, or that is to stand still.
+    pub(super) fn stay(&self, wasm: &Wasm) -> Option<Whereabouts> {
+        let subject = self.subject;
+        if !is_kept(subject.sandbox) {
+            return None;
+        }
+        let whereabouts = match self.whereabouts(wasm) {
+            Whereabouts::Leaving(found, why) if found.heard => {
+                let why = format!("{why}, and its template has none made elsewhere");
+                self.tell_once(wasm, &found.node, why);
+                Whereabouts::Here(found, None)
+            }
+            other => other,
+        };
+        let stays = match &whereabouts {
+            Whereabouts::Here(found, _) | Whereabouts::Unheard(found, ..) => {
+                subject.is_suspended() || !rests(subject, found)
+            }
+            Whereabouts::Leaving(..) | Whereabouts::Nowhere(_) => false,
+        };
+        stays.then_some(whereabouts)
+    }
+
     /// Its session, as it was last told.
     pub(super) fn there(&self, wasm: &Wasm) -> Option<Observed> {
         let found = wasm.fleet.find(self.subject.uid, said(self.subject))?;
@@ -114,12 +143,6 @@ impl Hands<'_> {
             }
             observed => observed,
         })
-    }
-
-    /// Whether a session is somewhere.
-    pub(in crate::sandbox) fn has_session(&self, wasm: &Wasm) -> bool {
-        let found = wasm.fleet.find(self.subject.uid, said(self.subject));
-        found.is_some_and(|found| found.session.is_some())
     }
 }
 

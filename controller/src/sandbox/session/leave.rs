@@ -5,13 +5,15 @@ use std::time::Duration;
 use mote_rpc::v1::SessionSpec;
 
 use super::equip::room;
-use super::home::{Whereabouts, at_its_end, ended, may_have_files, said};
+use super::home::{Whereabouts, at_its_end, ended, may_have_files, said, unheard};
 use super::settle::{Settled, not_connected};
-use super::{backing, observed, unschedulable};
+use super::{RECHECK, backing, is_kept, observed, unschedulable};
+use crate::driver::ReconcileError;
 use crate::sandbox::ACTION;
 use crate::sandbox::apply::Hands;
 use crate::sandbox::backing::Observed;
 use crate::sandbox::refusal::Trouble;
+use crate::sandbox::report::Findings;
 use crate::wasm::{Found, Reserved, Wanted, Wasm};
 
 /// Events: a session is made anew without the files it had.
@@ -116,6 +118,39 @@ impl Hands<'_> {
             }
         }
         link.delete(self.subject.uid).await.map_err(failed)
+    }
+
+    /// Ends the session of a sandbox that is to be a pod, if it has one. What it
+    /// is still, where that is not done yet.
+    pub(in crate::sandbox) async fn quit(
+        &self,
+        wasm: &Wasm,
+    ) -> Result<Option<Findings>, ReconcileError> {
+        let Self { context, subject } = self;
+        if !is_kept(subject.sandbox) {
+            return Ok(None);
+        }
+        if let Whereabouts::Unheard(found, why, again) = self.whereabouts(wasm) {
+            let observed = unheard(subject, &found, why);
+            return Ok(Some(Findings {
+                again: Some(again.map_or(RECHECK, |again| again.min(RECHECK))),
+                ..Findings::of(observed)
+            }));
+        }
+        self.lead_nowhere().await?;
+        let found = wasm.fleet.find(subject.uid, said(subject));
+        let files = found.is_some_and(|found| may_have_files(&found));
+        if !self.end_session(wasm).await? {
+            let why = "its session is not gone yet".to_owned();
+            return Err(ReconcileError::Stale(why));
+        }
+        if files {
+            let note =
+                "its template asks for a pod now, which begins without the files of its session";
+            let events = &context.events;
+            events.warning(subject.sandbox, FILES_LOST, ACTION, note.to_owned());
+        }
+        Ok(None)
     }
 
     /// Ends the session, files and all; whether it is gone for certain. Of a

@@ -8,7 +8,7 @@ use mote_rpc::v1::{Phase, Session, SessionSpec};
 use super::equip::room;
 use super::home::{Whereabouts, at_its_end, ended, may_have_files, unheard};
 use super::leave::FILES_LOST;
-use super::{Tier, is_settled, observed, policy, spec, unschedulable, waiting};
+use super::{RECHECK, Tier, is_settled, observed, policy, spec, unschedulable, waiting};
 use crate::condition::{self, FINISHED};
 use crate::sandbox::ACTION;
 use crate::sandbox::apply::Hands;
@@ -68,7 +68,15 @@ impl Hands<'_> {
     ) -> Settled {
         let subject = self.subject;
         let spec = spec(subject, wanted, policy(subject.sandbox, &wasm.police));
-        match self.whereabouts(wasm) {
+        let whereabouts = match tier {
+            Tier::Kept(..) => self.stay(wasm),
+            _ => Some(self.whereabouts(wasm)),
+        };
+        let Some(whereabouts) = whereabouts else {
+            // It left meanwhile: what its template says counts now.
+            return Settled::as_is(Observed::Unknown).again(Some(Duration::ZERO));
+        };
+        match whereabouts {
             Whereabouts::Here(found, again) => {
                 let settled = found.session.as_ref().filter(|it| is_settled(it, &spec));
                 let settled = match settled {
@@ -88,7 +96,11 @@ impl Hands<'_> {
                 settled.again(again)
             }
             Whereabouts::Unheard(found, why, again) => {
-                Settled::as_is(unheard(subject, &found, why)).again(again)
+                // Who is told of a node that goes for good are the sandboxes of
+                // the sessions that it told of.
+                let untold = found.session.is_none().then_some(RECHECK);
+                let unheard = Settled::as_is(unheard(subject, &found, why));
+                unheard.again(again).again(untold)
             }
             Whereabouts::Leaving(found, why) => {
                 match self.vacate(wasm, &spec, wanted, &found, &why).await {

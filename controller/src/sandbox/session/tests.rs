@@ -115,6 +115,32 @@ fn a_pod_that_was_chosen_says_why_and_holds_nothing_back() {
 }
 
 #[test]
+fn a_sandbox_that_is_no_session_any_more_is_held_back_no_longer() {
+    let mut was = sandbox();
+    was.metadata.finalizers = Some([FINALIZER, "other"].map(str::to_owned).into());
+    was.metadata.annotations = Some([(annotation::TIER.to_owned(), "wasm".to_owned())].into());
+    let patch = mark(&subject(&was), &Tier::Pod(vec![])).unwrap();
+    assert_eq!(patch["metadata"]["finalizers"], json!(["other"]));
+    assert_eq!(
+        patch["metadata"]["annotations"],
+        json!({ annotation::TIER: null, annotation::TIER_REASON: null })
+    );
+    let chosen = mark(&subject(&was), &Tier::Pod(objections())).unwrap();
+    assert_eq!(chosen["metadata"]["finalizers"], json!(["other"]));
+    assert_eq!(chosen["metadata"]["annotations"][annotation::TIER], "pod");
+}
+
+#[test]
+fn a_session_that_goes_on_as_it_is_says_what_becomes_of_it() {
+    let mut was = sandbox();
+    was.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    was.metadata.annotations = Some([(annotation::TIER.to_owned(), "wasm".to_owned())].into());
+    let patch = mark(&subject(&was), &Tier::Kept("why".to_owned())).unwrap();
+    let annotations = json!({ annotation::TIER: "wasm", annotation::TIER_REASON: "why" });
+    assert_eq!(patch, json!({ "metadata": { "annotations": annotations } }));
+}
+
+#[test]
 fn a_sandbox_that_cannot_be_wasm_is_told_every_field_as_an_invalid_configuration() {
     let sandbox = sandbox();
     let findings = Findings::refused(refusal(&objections()));

@@ -1,6 +1,7 @@
 //! Who may ask: everybody, whoever brings a token, or whom Kubernetes lets.
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::crowd::Crowd;
 use crate::refusal::Refusal;
 use crate::review::{Known, Reviews};
 use crate::target::Target;
@@ -68,11 +70,17 @@ impl Gate {
         Ok(Self::Tokens(tokens))
     }
 
-    /// Who asks with these headers.
+    /// Who asks with these headers, from this address; counted in the crowd for
+    /// as long as nobody has said.
     ///
     /// # Errors
     /// Nobody who may.
-    pub async fn admit(&self, headers: &HeaderMap) -> Result<Guest, Refusal> {
+    pub async fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+        crowd: &Crowd,
+    ) -> Result<Guest, Refusal> {
         match self {
             Self::Open => Ok(Guest::Any),
             Self::Tokens(tokens) => {
@@ -82,7 +90,10 @@ impl Gate {
                     .then_some(Guest::Any)
                     .ok_or(Refusal::Unauthenticated("Invalid token."))
             }
-            Self::Reviews(reviews) => reviews.identify(given(headers)?).await.map(Guest::Known),
+            Self::Reviews(reviews) => {
+                let known = reviews.identify(given(headers)?, peer, crowd).await;
+                known.map(Guest::Known)
+            }
         }
     }
 
@@ -175,6 +186,7 @@ async fn reload(file: PathBuf, tokens: Arc<RwLock<Tokens>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crowd::Most;
 
     const TOKEN: &str = "0123456789abcdef";
 
@@ -183,7 +195,9 @@ mod tests {
         if let Some(value) = authorization {
             headers.insert("authorization", value.parse().unwrap());
         }
-        let admitted = gate.admit(&headers).await.map(drop);
+        let crowd = Crowd::new(Most { all: 1, one: 1 });
+        let peer = IpAddr::from([10, 0, 0, 1]);
+        let admitted = gate.admit(&headers, peer, &crowd).await.map(drop);
         admitted.map_err(|refusal| refusal.to_string())
     }
 

@@ -1,5 +1,6 @@
 //! Requests that run, counted: in all, and for each namespace, so that one
-//! tenant's calls that never end leave room for the others'.
+//! tenant's calls that never end leave room for the others'; and those of whom
+//! nobody has said yet whose they are, so that they leave room for the known.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,17 @@ pub struct Most {
     pub one: usize,
 }
 
+/// What a request has a place for.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum For {
+    /// The sandboxes of this namespace; those that have no sandbox count as one.
+    Namespace(Arc<str>),
+    /// To be told whose a token is that was good before.
+    Known,
+    /// To be told whose a token is, which may be made up.
+    Stranger,
+}
+
 /// Requests that run. Copies share what they hold.
 #[derive(Clone, Debug)]
 pub struct Crowd {
@@ -25,15 +37,27 @@ pub struct Crowd {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    /// By namespace; those that have no sandbox count as one.
-    one: HashMap<Arc<str>, usize>,
+    each: HashMap<For, usize>,
 }
 
 /// A request's place among those that run. Free again when dropped.
 #[derive(Debug)]
 pub struct Place {
     crowd: Crowd,
-    namespace: Arc<str>,
+    what: For,
+}
+
+impl Most {
+    /// Why there is no place for one more beside so many of the same.
+    fn refuse(self, what: &For, count: usize) -> Option<Refusal> {
+        // The other half is for those who are known, however many are not.
+        let strangers = self.all.div_ceil(2);
+        match what {
+            For::Namespace(_) => (count >= self.one).then_some(Refusal::Crowded(self.one)),
+            For::Stranger => (count >= strangers).then_some(Refusal::Queued(strangers)),
+            For::Known => None,
+        }
+    }
 }
 
 impl Crowd {
@@ -43,25 +67,23 @@ impl Crowd {
         Self { most, counts }
     }
 
-    /// A place for a request to a sandbox of this namespace.
+    /// A place for a request.
     ///
     /// # Errors
     /// As many run as may.
-    pub fn enter(&self, namespace: &Arc<str>) -> Result<Place, Refusal> {
+    pub fn enter(&self, what: For) -> Result<Place, Refusal> {
         let mut counts = self.counts();
         if counts.all >= self.most.all {
             return Err(Refusal::Full(self.most.all));
         }
-        let one = counts.one.entry(Arc::clone(namespace)).or_default();
-        if *one >= self.most.one {
-            return Err(Refusal::Crowded(self.most.one));
+        let count = counts.each.entry(what.clone()).or_default();
+        if let Some(refusal) = self.most.refuse(&what, *count) {
+            return Err(refusal);
         }
-        *one += 1;
+        *count += 1;
         counts.all += 1;
-        Ok(Place {
-            crowd: self.clone(),
-            namespace: Arc::clone(namespace),
-        })
+        let crowd = self.clone();
+        Ok(Place { crowd, what })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -73,12 +95,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.crowd.counts();
         counts.all -= 1;
-        let Some(one) = counts.one.get_mut(&self.namespace) else {
+        let Some(count) = counts.each.get_mut(&self.what) else {
             return;
         };
-        *one -= 1;
-        if *one == 0 {
-            counts.one.remove(&self.namespace);
+        *count -= 1;
+        if *count == 0 {
+            counts.each.remove(&self.what);
         }
     }
 }
@@ -90,16 +112,28 @@ mod tests {
     #[test]
     fn one_namespace_leaves_room_for_another_until_all_is_full() {
         let crowd = Crowd::new(Most { all: 3, one: 2 });
-        let (a, b) = (Arc::from("a"), Arc::from("b"));
-        let first = crowd.enter(&a).unwrap();
-        let _second = crowd.enter(&a).unwrap();
-        assert_eq!(crowd.enter(&a).unwrap_err(), Refusal::Crowded(2));
-        let third = crowd.enter(&b).unwrap();
-        assert_eq!(crowd.enter(&b).unwrap_err(), Refusal::Full(3));
+        let [a, b] = ["a", "b"].map(|name| For::Namespace(name.into()));
+        let enter = |what: &For| crowd.enter(what.clone());
+        let first = enter(&a).unwrap();
+        let _second = enter(&a).unwrap();
+        assert_eq!(enter(&a).unwrap_err(), Refusal::Crowded(2));
+        let third = enter(&b).unwrap();
+        assert_eq!(enter(&b).unwrap_err(), Refusal::Full(3));
         drop(first);
-        let _again = crowd.enter(&a).unwrap();
+        let _again = enter(&a).unwrap();
         drop(third);
-        assert_eq!(crowd.counts().one.len(), 1);
+        assert_eq!(crowd.counts().each.len(), 1);
         assert_eq!(crowd.counts().all, 2);
+    }
+
+    #[test]
+    fn strangers_count_and_leave_half_for_the_known() {
+        let crowd = Crowd::new(Most { all: 4, one: 4 });
+        let _strangers = [(); 2].map(|()| crowd.enter(For::Stranger).unwrap());
+        let refused = crowd.enter(For::Stranger).unwrap_err();
+        assert_eq!(refused, Refusal::Queued(2));
+        let _known = crowd.enter(For::Known).unwrap();
+        let _runs = crowd.enter(For::Namespace("a".into())).unwrap();
+        assert_eq!(crowd.enter(For::Known).unwrap_err(), Refusal::Full(4));
     }
 }

@@ -30,6 +30,7 @@ pub mod review;
 pub mod sandbox;
 pub mod target;
 pub mod traffic;
+pub mod turns;
 pub mod upstream;
 pub mod wake;
 pub mod watch;

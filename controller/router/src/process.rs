@@ -135,7 +135,7 @@ fn gate(options: &Options, client: Option<&Client>) -> anyhow::Result<Gate> {
             let client = client.context("--authorization=tokenreview needs a cluster")?;
             let audiences = options.authorization_audiences.clone();
             let client = client.clone();
-            let reviews = Reviews::new(review::Cluster { client, audiences });
+            let reviews = Reviews::new(review::Cluster { client, audiences }, review::ASK_TIME);
             Ok(Gate::Reviews(Arc::new(reviews)))
         }
     }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authorize::Gate;
-use crate::crowd::{Crowd, Most};
+use crate::crowd::{Crowd, For, Most};
 use crate::directory::Directory;
 use crate::headers::{self, Kind};
 use crate::metrics::{Flight, Metrics};
@@ -189,7 +189,8 @@ impl Proxy {
         peer: IpAddr,
         flight: &mut Flight,
     ) -> Result<(Answered, Clock), Refusal> {
-        let guest = self.gate.admit(request.headers()).await;
+        let asked = self.gate.admit(request.headers(), peer, &self.crowd);
+        let guest = asked.await;
         let guest = guest.inspect_err(|_| self.metrics.decided(false))?;
         if request.method() == Method::CONNECT {
             return Err(Refusal::Unsupported("CONNECT"));
@@ -199,7 +200,7 @@ impl Proxy {
         if let Some(namespace) = self.namespace(&target.namespace) {
             flight.is_for(namespace);
         }
-        flight.admitted(self.crowd.enter(&flight.namespace())?);
+        flight.admitted(self.crowd.enter(For::Namespace(flight.namespace()))?);
         let target = self.gate.permit(&guest, target).await;
         self.metrics.decided(target.is_ok());
         let target = target?;

@@ -41,6 +41,12 @@ pub enum Refusal {
         "The router handles {0} requests for this namespace, as many as it may. Try again later."
     )]
     Crowded(usize),
+    /// As many wait to be known as may.
+    #[error(
+        "{0} requests wait for the API server to say whose they are and what they may reach, as \
+         many as may. Try again later."
+    )]
+    Queued(usize),
     /// The sandbox stands still and nothing permits to wake it.
     #[error(
         "Sandbox {0} is suspended. Set its spec.operatingMode to Running, or annotate it \
@@ -101,7 +107,7 @@ impl Refusal {
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, grpc::UNAUTHENTICATED),
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, grpc::PERMISSION_DENIED),
             Self::Unchecked => (StatusCode::SERVICE_UNAVAILABLE, grpc::UNAVAILABLE),
-            Self::Full(_) | Self::Crowded(_) => {
+            Self::Full(_) | Self::Crowded(_) | Self::Queued(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, grpc::RESOURCE_EXHAUSTED)
             }
             Self::Suspended(_) => (StatusCode::SERVICE_UNAVAILABLE, grpc::FAILED_PRECONDITION),
@@ -135,7 +141,7 @@ impl Refusal {
                 let bearer = HeaderValue::from_static("Bearer");
                 headers.insert(header::WWW_AUTHENTICATE, bearer);
             }
-            Self::Full(_) | Self::Crowded(_) => {
+            Self::Full(_) | Self::Crowded(_) | Self::Queued(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

@@ -2,6 +2,7 @@
 //! whether they may reach the sandbox.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,23 +16,39 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::crowd::{Crowd, For};
 use crate::memo::Memo;
 use crate::refusal::Refusal;
 use crate::target::Target;
+use crate::turns::{Share, Turns, Waiting};
 
 /// How long an answer is good. A token that is taken back, or a right, is good
 /// for so long after.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
-/// Answers that are kept, to either question: a few hundred bytes each.
+/// Answers that are kept, to either question, and as many refusals: a few
+/// hundred bytes each.
 const MAX_ANSWERS: usize = 4_096;
-/// How long the API server may take, and how long a question may wait for its
-/// turn.
-const ASK_TIME: Duration = Duration::from_secs(3);
-/// Questions at once: whoever makes up tokens asks through us.
+/// How long a question may wait for its turn and the API server take for it:
+/// less than callers do, who are told to try again.
+pub const ASK_TIME: Duration = Duration::from_secs(3);
+/// Questions at once.
 const MAX_ASKED: usize = 32;
+/// Of them, those from one address about tokens that may be made up. A new caller
+/// waits behind eight of each other address: where the API server answers in
+/// 10 ms, it takes a thousand addresses to keep them waiting for [`ASK_TIME`]. In
+/// a fifth of it all who wait at one address have their answer.
+const STRANGERS: Share = Share {
+    turns: 8,
+    waiting: 512,
+};
+/// Of them, those of one known caller: one who begins to use a thousand
+/// sandboxes at once, at half the pace that there is.
+const KNOWN: Share = Share {
+    turns: 16,
+    waiting: 2_048,
+};
 /// The right that reaches a sandbox, as with a pod's exec: to `create` the
 /// subresource `proxy` of `sandboxes`. No such thing exists but in roles.
 const VERB: &str = "create";
@@ -53,6 +70,19 @@ pub trait Authority: Send + Sync + 'static {
 /// A token, as what is left of it.
 type Digested = [u8; 32];
 
+/// Whose turn a question takes.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Asker {
+    /// Anybody's at this address.
+    Stranger(IpAddr),
+    /// Theirs whose token is good, or was so when it was asked about last: they
+    /// do not wait among strangers, even of their own address.
+    Known(Digested),
+}
+
+/// Whether who brings this token may reach what has this namespace and name.
+type Right = (Digested, String, String);
+
 /// Someone whom the API server knows.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -63,10 +93,10 @@ pub struct Known {
 /// Asks, and remembers for a while.
 pub struct Reviews {
     authority: Arc<dyn Authority>,
+    ask_time: Duration,
     users: Memo<Digested, Option<Arc<UserInfo>>>,
-    /// By token, namespace and name.
-    rights: Memo<(Digested, String, String), bool>,
-    places: Arc<Semaphore>,
+    rights: Memo<Right, bool>,
+    turns: Turns<Asker>,
 }
 
 impl fmt::Debug for Reviews {
@@ -76,34 +106,63 @@ impl fmt::Debug for Reviews {
 }
 
 impl Reviews {
-    /// Nothing is known yet.
-    pub fn new(authority: impl Authority) -> Self {
+    /// Asks this authority, and waits for so long. Nothing is known yet.
+    pub fn new(authority: impl Authority, ask_time: Duration) -> Self {
         Self {
             authority: Arc::new(authority),
-            users: Memo::new(ANSWER_TIME, MAX_ANSWERS),
-            rights: Memo::new(ANSWER_TIME, MAX_ANSWERS),
-            places: Arc::new(Semaphore::new(MAX_ASKED)),
+            ask_time,
+            users: Memo::new(ANSWER_TIME, MAX_ANSWERS, Option::is_some),
+            rights: Memo::new(ANSWER_TIME, MAX_ANSWERS, |permitted| *permitted),
+            turns: Turns::new(MAX_ASKED),
         }
     }
 
-    /// Whose token this is.
+    /// Whose token this is, which came from this address; counted in the crowd
+    /// for as long as nobody has said.
     ///
     /// # Errors
     /// Nobody's, or nobody says.
-    pub async fn identify(&self, token: &[u8]) -> Result<Known, Refusal> {
+    pub async fn identify(
+        &self,
+        token: &[u8],
+        peer: IpAddr,
+        crowd: &Crowd,
+    ) -> Result<Known, Refusal> {
         let invalid = Refusal::Unauthenticated("Invalid token.");
         let text = std::str::from_utf8(token).map_err(|_| invalid.clone())?;
         let digest: Digested = Sha256::digest(token).into();
-        let ask = || {
-            let asked = self.authority.identify(text.to_owned());
-            self.in_turn(asked.map(|it| it.map(|user| user.map(Arc::new))))
+        let user = match self.users.kept(&digest) {
+            Some(user) => user,
+            None => self.ask_whose(text, digest, peer, crowd).await?,
         };
-        let user = self.users.get(&digest, ask).await;
-        let user = user.ok_or(Refusal::Unchecked)?.ok_or(invalid)?;
         Ok(Known {
             token: digest,
-            user,
+            user: user.ok_or(invalid)?,
         })
+    }
+
+    async fn ask_whose(
+        &self,
+        token: &str,
+        digest: Digested,
+        peer: IpAddr,
+        crowd: &Crowd,
+    ) -> Result<Option<Arc<UserInfo>>, Refusal> {
+        let held = if self.users.was_granted(&digest) {
+            let place = crowd.enter(For::Known)?;
+            (place, self.turns.join(Asker::Known(digest), KNOWN)?)
+        } else {
+            let place = crowd.enter(For::Stranger)?;
+            (place, self.turns.join(Asker::Stranger(peer), STRANGERS)?)
+        };
+        let user = self.users.get(&digest, held, |(place, waiting)| {
+            let asked = self.authority.identify(token.to_owned());
+            self.in_turn(waiting, async move {
+                let _place = place;
+                Ok(asked.await?.map(Arc::new))
+            })
+        });
+        user.await.ok_or(Refusal::Unchecked)
     }
 
     /// Whether they may reach the sandbox that the target names.
@@ -112,38 +171,48 @@ impl Reviews {
     /// They may not, or nobody says.
     pub async fn permit(&self, known: &Known, target: &Target) -> Result<(), Refusal> {
         let (namespace, name) = (target.namespace.clone(), target.id.clone());
-        let question = (known.token, namespace.clone(), name.clone());
-        let ask = || {
-            let user = Arc::clone(&known.user);
-            self.in_turn(self.authority.permits(user, namespace, name))
+        let question = (known.token, namespace, name);
+        let permitted = match self.rights.kept(&question) {
+            Some(permitted) => permitted,
+            None => self.ask_right(known, &question).await?,
         };
-        let permitted = self.rights.get(&question, ask).await;
-        if permitted.ok_or(Refusal::Unchecked)? {
+        if permitted {
             return Ok(());
         }
         let (_, namespace, id) = question;
         Err(Refusal::Forbidden { id, namespace })
     }
 
+    async fn ask_right(&self, known: &Known, question: &Right) -> Result<bool, Refusal> {
+        let waiting = self.turns.join(Asker::Known(known.token), KNOWN)?;
+        let permitted = self.rights.get(question, waiting, |waiting| {
+            let user = Arc::clone(&known.user);
+            let (_, namespace, name) = question.clone();
+            self.in_turn(waiting, self.authority.permits(user, namespace, name))
+        });
+        permitted.await.ok_or(Refusal::Unchecked)
+    }
+
     /// Asks when it is its turn; `None` without an answer, which is logged.
     fn in_turn<T: Send + 'static>(
         &self,
+        waiting: Waiting<Asker>,
         asked: impl Future<Output = anyhow::Result<T>> + Send + 'static,
     ) -> BoxFuture<'static, Option<T>> {
-        let places = Arc::clone(&self.places);
         let answer = async move {
-            let _place = places.acquire().await?;
+            let _turn = waiting.turn().await?;
             asked.await
         };
-        timeout(ASK_TIME, answer)
-            .map(|answer| match answer {
+        let time = self.ask_time;
+        timeout(time, answer)
+            .map(move |answer| match answer {
                 Ok(Ok(answer)) => Some(answer),
                 Ok(Err(error)) => {
                     tracing::error!("failed to check a caller: {error:#}");
                     None
                 }
                 Err(_) => {
-                    tracing::error!(?ASK_TIME, "the API server did not check a caller in time");
+                    tracing::error!(?time, "the API server did not check a caller in time");
                     None
                 }
             })
@@ -224,6 +293,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::crowd::Most;
 
     /// Knows Ann, who may reach the sandbox `hers`, and is counted on.
     #[derive(Clone, Default)]
@@ -265,6 +335,13 @@ mod tests {
         }
     }
 
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
+    async fn identify(reviews: &Reviews, token: &[u8]) -> Result<Known, Refusal> {
+        let crowd = Crowd::new(Most { all: 1, one: 1 });
+        reviews.identify(token, PEER, &crowd).await
+    }
+
     fn target(id: &str) -> Target {
         Target {
             id: id.to_owned(),
@@ -279,24 +356,47 @@ mod tests {
     #[tokio::test]
     async fn who_is_known_reaches_what_they_may_and_is_asked_about_once() {
         let ann = Ann::default();
-        let reviews = Reviews::new(ann.clone());
+        let reviews = Reviews::new(ann.clone(), ASK_TIME);
         for _ in 0..10 {
-            let known = reviews.identify(b"anns-token").await.unwrap();
+            let known = identify(&reviews, b"anns-token").await.unwrap();
             reviews.permit(&known, &target("hers")).await.unwrap();
         }
         assert_eq!(ann.asked.load(Ordering::Relaxed), 2);
-        let known = reviews.identify(b"anns-token").await.unwrap();
+        let known = identify(&reviews, b"anns-token").await.unwrap();
         let refused = reviews.permit(&known, &target("his")).await.unwrap_err();
         assert_eq!(refused.status(), 403);
     }
 
     #[tokio::test]
     async fn a_token_of_nobody_is_refused() {
-        let reviews = Reviews::new(Ann::default());
+        let reviews = Reviews::new(Ann::default(), ASK_TIME);
         for token in [&b"another"[..], b"\xff\xfe"] {
-            let refused = reviews.identify(token).await.unwrap_err();
+            let refused = identify(&reviews, token).await.unwrap_err();
             assert_eq!(refused, Refusal::Unauthenticated("Invalid token."));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn made_up_tokens_make_nobody_ask_again_who_is_known() {
+        let ann = Ann::default();
+        let reviews = Reviews::new(ann.clone(), ASK_TIME);
+        identify(&reviews, b"anns-token").await.unwrap();
+        for made_up in 0..2 * MAX_ANSWERS {
+            let refused = identify(&reviews, made_up.to_string().as_bytes()).await;
+            assert_eq!(refused.unwrap_err().status(), 401);
+        }
+        let asked = ann.asked.load(Ordering::Relaxed);
+        identify(&reviews, b"anns-token").await.unwrap();
+        assert_eq!(ann.asked.load(Ordering::Relaxed), asked);
+        // When her answer is old she is asked about by herself.
+        tokio::time::advance(ANSWER_TIME).await;
+        let stranger = Asker::Stranger(PEER);
+        let crowd: Vec<_> = (0..STRANGERS.waiting)
+            .map(|_| reviews.turns.join(stranger.clone(), STRANGERS).unwrap())
+            .collect();
+        identify(&reviews, b"anns-token").await.unwrap();
+        let other = identify(&reviews, b"another").await.unwrap_err();
+        assert_eq!(other, Refusal::Queued(crowd.len()));
     }
 
     #[tokio::test]
@@ -305,9 +405,9 @@ mod tests {
             away: true,
             ..Ann::default()
         };
-        let reviews = Reviews::new(ann.clone());
+        let reviews = Reviews::new(ann.clone(), ASK_TIME);
         for _ in 0..2 {
-            let refused = reviews.identify(b"anns-token").await.unwrap_err();
+            let refused = identify(&reviews, b"anns-token").await.unwrap_err();
             assert_eq!(refused, Refusal::Unchecked);
         }
         assert_eq!(ann.asked.load(Ordering::Relaxed), 2);

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use crate::world::{
-    Body, Plan, Sandbox, World, channel, empty, full, refusal, soon, text, to, to_http2,
+    Body, DEADLINE, Plan, Sandbox, World, channel, empty, full, refusal, soon, text, to, to_http2,
 };
 
 /// A sandbox that answers what is asked for: nothing, or without end.
@@ -353,7 +353,7 @@ async fn a_right_reaches_its_sandbox_and_no_other_header_leads_further() {
     let neighbour = format!("127.0.0.2:{}", own.address.port());
     let other = Sandbox::start_at(&neighbour, |_| async { Response::new(full("other")) }).await;
     let plan = Plan {
-        gate: Gate::Reviews(Arc::new(Reviews::new(OneRight))),
+        gate: Gate::Reviews(Arc::new(Reviews::new(OneRight, DEADLINE))),
         ..Plan::default()
     };
     let world = World::planned(plan, [own.entry("s"), other.entry("t")]).await;

@@ -11,6 +11,7 @@ mod errors;
 mod grpc;
 mod http1;
 mod limits;
+mod strangers;
 mod streams;
 mod upgrade;
 mod waking;

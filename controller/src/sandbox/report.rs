@@ -12,7 +12,7 @@ use super::session;
 use super::validate::{Server, Subject};
 use crate::condition::{self, FINISHED, READY, Saying, Status};
 use crate::crd::{Sandbox, SandboxStatus};
-use crate::names::label;
+use crate::names::{annotation, label};
 
 /// The type of the condition that says whether a sandbox stands still.
 pub(super) const SUSPENDED: &str = "Suspended";
@@ -347,11 +347,22 @@ fn ready(subject: &Subject<'_>, findings: &Findings) -> Saying {
     }
     let (serves, pod) = serving(backing);
     let (reachable, service) = reaching(subject, findings.service);
-    let message = format!("{pod}{service}");
+    let message = format!("{pod}{service}{}", chosen(subject));
     if serves && reachable {
         yes(reason::DEPENDENCIES_READY, message)
     } else {
         no(reason::DEPENDENCIES_NOT_READY, message)
+    }
+}
+
+/// Why it is a pod, where a session was asked for if possible. Of other pods,
+/// clients compare the words.
+fn chosen(subject: &Subject<'_>) -> String {
+    let annotations = subject.sandbox.metadata.annotations.as_ref();
+    let reason = annotations.and_then(|all| all.get(annotation::TIER_REASON));
+    match reason.filter(|_| subject.server != Server::Session) {
+        Some(reason) => format!("; no wasm session: {reason}"),
+        None => String::new(),
     }
 }
 

@@ -177,9 +177,10 @@ pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
         Tier::Session(_) => (Some(WASM), None),
         Tier::Kept(why) => (Some(WASM), Some(why.clone())),
         Tier::Pod(objections) if !objections.is_empty() => (Some("pod"), Some(told(objections))),
-        // Nobody asked for a choice.
-        Tier::Pod(_) => (None, None),
-        Tier::Refused(_) => return None,
+        // It was a session, and nobody asks for a choice.
+        Tier::Pod(_) if is_kept(subject.sandbox) || is_session(subject.sandbox) => (None, None),
+        // Of a pod that is there, what was said when it was chosen stays.
+        Tier::Pod(_) | Tier::Refused(_) => return None,
     };
     // Whoever calls this for a pod knows that no session is left.
     let finalizer = name == Some(WASM);

@@ -215,6 +215,9 @@ async fn wasm_auto_takes_a_pod_for_what_wasm_cannot_honour_and_says_why() {
     assert_eq!(heavy.annotations()["mote.dev/tier"], "pod");
     let reason = &heavy.annotations()["mote.dev/tier-reason"];
     assert!(reason.contains("containers[0].image"), "{reason}");
+    // The annotation comes before the pod is ready.
+    let ready = condition(&heavy, "Ready").unwrap();
+    assert!(ready.message.ends_with(reason), "{}", ready.message);
     assert!(heavy.finalizers().is_empty());
     let pods = story.list::<Pod>("").await;
     assert_eq!(

@@ -221,6 +221,19 @@ fn without_a_service_in_sight_the_pod_alone_makes_it_ready() {
 }
 
 #[test]
+fn a_pod_that_was_chosen_over_a_session_says_why() {
+    let mut sandbox = sandbox();
+    let why = "hostNetwork is not given to wasm sessions".to_owned();
+    sandbox.metadata.annotations = Some([(annotation::TIER_REASON.to_owned(), why)].into());
+    let status = told(&sandbox, &findings(serving_pod(&sandbox)));
+    let message = "Pod is Ready; no wasm session: hostNetwork is not given to wasm sessions";
+    assert_eq!(
+        word(&status, READY),
+        Some(["True", "DependenciesReady", message])
+    );
+}
+
+#[test]
 fn suspension_goes_from_suspending_to_suspended() {
     let status = told(&paused(), &findings(Observed::Here(here("Running"))));
     assert_eq!(

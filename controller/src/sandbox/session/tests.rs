@@ -115,6 +115,15 @@ fn a_pod_that_was_chosen_says_why_and_holds_nothing_back() {
 }
 
 #[test]
+fn a_pod_that_is_there_goes_on_saying_why_it_was_chosen() {
+    let mut chosen = sandbox();
+    let said = [(annotation::TIER, "pod"), (annotation::TIER_REASON, "why")];
+    let said = said.map(|(key, text)| (key.to_owned(), text.to_owned()));
+    chosen.metadata.annotations = Some(said.into());
+    assert_eq!(mark(&subject(&chosen), &Tier::Pod(vec![])), None);
+}
+
+#[test]
 fn a_sandbox_that_is_no_session_any_more_is_held_back_no_longer() {
     let mut was = sandbox();
     was.metadata.finalizers = Some([FINALIZER, "other"].map(str::to_owned).into());

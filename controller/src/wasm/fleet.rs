@@ -21,10 +21,12 @@ use super::place;
 use super::version::Kinship;
 use member::Member;
 
+pub(super) use bounds::{cut, short};
 pub use fate::Fate;
 pub use hear::has_ended;
 
 mod apart;
+mod bounds;
 mod census;
 mod fate;
 mod hear;
@@ -334,7 +336,6 @@ impl Fleet {
     }
 
     /// Whether a node host is not listened to.
-    #[cfg(test)]
     pub(super) fn is_refused(&self, name: &str) -> bool {
         let state = self.state();
         let member = state.members.get(name);

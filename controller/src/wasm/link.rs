@@ -19,10 +19,10 @@ use mote_rpc::v1::{
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Status};
 
-use super::fleet::{Fleet, Key};
+use super::fleet::{Fleet, Key, cut, short};
 use super::identity::Identity;
 use super::police::Policies;
 use super::version::{self, Kinship};
@@ -39,6 +39,13 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long a request may take. A session is made in milliseconds; this is for
 /// a disk that is busy.
 const REQUEST: Duration = Duration::from_secs(10);
+/// Most bytes of one message of a node host. The longest tells of the node: of
+/// 32,768 namespaces with 63 letters each, and of 1,024 images with 512. An
+/// answer about 256 sessions has half a mebibyte.
+const MAX_MESSAGE_BYTES: usize = 3 << 20;
+/// Why a node host is not listened to that sends a longer one.
+const TOO_LONG: &str = "its node host sends a message that is too long; look whether somebody has \
+                        taken the node over, and restart its node host";
 /// How often a quiet connection is asked whether it lives, and how long the
 /// answer may take: a host that is gone without a word is noticed in their sum.
 const ALIVE_EVERY: Duration = Duration::from_secs(3);
@@ -182,7 +189,7 @@ pub(super) async fn follow(
             () = stop.cancelled() => break,
         };
         let keys = fleet.lost(node);
-        if !keys.is_empty() {
+        if !keys.is_empty() && !fleet.is_refused(node) {
             // It was heard: this is a new failure.
             wait = FIRST_RETRY;
         }
@@ -208,7 +215,8 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
         Ok(channel) => channel,
         Err(error) => return unmet(fleet, node, tell, &error),
     };
-    let mut client = NodeServiceClient::new(channel);
+    let client = NodeServiceClient::new(channel);
+    let mut client = client.max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut events = match client.watch(WatchRequest {}).await {
         Ok(events) => events.into_inner(),
         // With TLS 1.3 we hear here that we were refused.
@@ -220,7 +228,13 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
             let event = match events.message().await {
                 Ok(Some(event)) => event.event,
                 Ok(None) => return "it ended the connection".to_owned(),
-                Err(status) => return told(&status),
+                Err(status) => {
+                    let why = told(&status);
+                    if status.code() == Code::OutOfRange {
+                        tell(fleet.overrun(node, &format!("{TOO_LONG}: {why}")));
+                    }
+                    return why;
+                }
             };
             match event {
                 Some(Event::Node(info)) => {
@@ -230,9 +244,13 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
                         return why;
                     }
                 }
-                Some(Event::Session(session)) => {
-                    tell(fleet.told(node, session).into_iter().collect())
-                }
+                Some(Event::Session(session)) => match fleet.told(node, session) {
+                    Ok(key) => tell(key.into_iter().collect()),
+                    Err(why) => {
+                        tell(fleet.overrun(node, &why));
+                        return why;
+                    }
+                },
                 Some(Event::Deleted(uid)) => tell(fleet.gone(node, &uid).into_iter().collect()),
                 Some(Event::Listed(_)) => {
                     tracing::info!(node, address, "a node host is heard");
@@ -253,13 +271,16 @@ async fn hear(fleet: &Arc<Fleet>, way: &Way, tell: &impl Fn(Vec<Key>)) -> String
 /// not. Its sandboxes are looked at again.
 fn meet(fleet: &Fleet, node: &str, info: NodeInfo) -> (Vec<Key>, Result<(), String>) {
     if info.name != node {
-        return (Vec::new(), Err(format!("it calls itself {:?}", info.name)));
+        let mut why = format!("it calls itself {:?}", info.name);
+        cut(&mut why);
+        return (Vec::new(), Err(why));
     }
     let kinship = match version::compare(version::OWN, &info.version) {
         Ok(kinship) => kinship,
         Err(why) => return (fleet.refuse(node, &why, Some(Kinship::Other)), Err(why)),
     };
-    if let Err(why) = fleet.keep_apart(node, &info) {
+    if let Err(mut why) = fleet.keep_apart(node, &info) {
+        cut(&mut why);
         return (fleet.refuse(node, &why, Some(kinship)), Err(why));
     }
     if kinship == Kinship::Other && fleet.link(node).is_none() {
@@ -382,7 +403,7 @@ fn deletion(
     match done {
         Err(status) => Err(LinkError::Unheard(told(status))),
         Ok(refusals) => match refusals.iter().find(|refusal| refusal.uid == uid) {
-            Some(refusal) => Err(LinkError::Refused(refusal.clone())),
+            Some(refusal) => Err(LinkError::Refused(short(refusal.clone()))),
             None => {
                 fleet.gone(node, uid);
                 Ok(())
@@ -399,12 +420,14 @@ fn ensuring(
 ) -> Result<Session, LinkError> {
     match answer {
         // Its addresses would become those of the Sandbox that was asked for.
-        Some(Answer::Session(session)) if session.uid != uid => Err(LinkError::Unheard(format!(
-            "it told of session {:?} instead of {uid}",
-            session.uid
-        ))),
-        Some(Answer::Session(session)) => Ok(fleet.made(node, session)),
-        Some(Answer::Refusal(refusal)) => Err(LinkError::Refused(refusal)),
+        Some(Answer::Session(session)) if session.uid != uid => {
+            let mut other = session.uid;
+            cut(&mut other);
+            let why = format!("it told of session {other:?} instead of {uid}");
+            Err(LinkError::Unheard(why))
+        }
+        Some(Answer::Session(session)) => fleet.made(node, session).map_err(LinkError::Unheard),
+        Some(Answer::Refusal(refusal)) => Err(LinkError::Refused(short(refusal))),
         None => Err(LinkError::Unheard("it left out an answer".to_owned())),
     }
 }
@@ -448,7 +471,9 @@ async fn call(url: String, tls: ClientTlsConfig) -> Result<Channel, tonic::trans
 }
 
 fn told(status: &Status) -> String {
-    format!("{:?}: {}", status.code(), status.message())
+    let mut told = format!("{:?}: {}", status.code(), status.message());
+    cut(&mut told);
+    told
 }
 
 /// An error and what it came from: the last word is often the only telling one.

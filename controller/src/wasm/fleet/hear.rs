@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mote_rpc::v1::{NodeInfo, Phase, Session};
 
-use super::{Fleet, Key, apart, key_of};
+use super::{Fleet, Key, Member, apart, bounds, key_of};
 use crate::wasm::link::Link;
 use crate::wasm::version::Kinship;
 
@@ -30,6 +30,18 @@ impl Fleet {
         keys.unwrap_or_default()
     }
 
+    /// We do not listen to a node host any more, which told more than is kept:
+    /// why. It is so until it has told of every session.
+    pub(in crate::wasm) fn overrun(&self, name: &str, why: &str) -> Vec<Key> {
+        let mut state = self.state();
+        let kinship = state.members.get(name).and_then(Member::kinship);
+        let keys = state.refuse(name, why, kinship);
+        if let Some(member) = state.members.get_mut(name) {
+            member.overruns();
+        }
+        keys.unwrap_or_default()
+    }
+
     /// It has told of every session: what it did not tell of is gone.
     pub(in crate::wasm) fn listed(&self, name: &str, link: Link) -> Vec<Key> {
         let mut state = self.state();
@@ -46,35 +58,54 @@ impl Fleet {
         keys
     }
 
-    /// A session is as it is now.
-    pub(in crate::wasm) fn told(&self, name: &str, session: Session) -> Option<Key> {
-        let (session, changed) = self.hear_of(name, session);
-        changed.then(|| key_of(&session))
+    /// A session is as it is now; its sandbox, if that is new.
+    ///
+    /// # Errors
+    /// More is told than is kept, as a sentence: the node host is not to be
+    /// listened to.
+    pub(in crate::wasm) fn told(
+        &self,
+        name: &str,
+        session: Session,
+    ) -> Result<Option<Key>, String> {
+        let (session, changed) = self.hear_of(name, session)?;
+        Ok(changed.then(|| key_of(&session)))
     }
 
     /// A session is as it was asked to be: as it is now, as far as its node
     /// host is to be believed. The answer to a request may come after what was
     /// told of the session meanwhile.
-    pub(in crate::wasm) fn made(&self, name: &str, mut session: Session) -> Session {
+    ///
+    /// # Errors
+    /// More is told than is kept, as a sentence.
+    pub(in crate::wasm) fn made(
+        &self,
+        name: &str,
+        mut session: Session,
+    ) -> Result<Session, String> {
         if let Some(member) = self.state().members.get(name)
             && let Some(told) = member.session(&session.uid)
         {
             catch_up(&mut session, told);
         }
-        let (session, _) = self.hear_of(name, session);
-        Arc::unwrap_or_clone(session)
+        let (session, _) = self.hear_of(name, session)?;
+        Ok(Arc::unwrap_or_clone(session))
     }
 
     /// Takes over what a node host says of a session, but for addresses that
     /// are not the node's to give; whether that is new.
-    fn hear_of(&self, name: &str, mut session: Session) -> (Arc<Session>, bool) {
+    fn hear_of(&self, name: &str, mut session: Session) -> Result<(Arc<Session>, bool), String> {
+        bounds::fit(&mut session)?;
         let mut state = self.state();
         let Some(member) = state.members.get_mut(name) else {
             session.addresses.clear();
-            return (session.into(), false);
+            return Ok((session.into(), false));
         };
         if let Some(address) = member.vet(&mut session) {
             apart::warn(name, &session.uid, &address);
+        }
+        if !member.has_room(&session.uid) {
+            return Err(bounds::too_many());
         }
         let session = Arc::new(session);
         let sent = member.expects(&session.uid);
@@ -82,7 +113,7 @@ impl Fleet {
         if !state.settle(name, session.uid.clone(), sent) {
             self.strays.notify_one();
         }
-        (session, changed)
+        Ok((session, changed))
     }
 
     /// A session is no more.
@@ -96,12 +127,17 @@ impl Fleet {
         let Some(member) = state.members.get_mut(name) else {
             return Vec::new();
         };
+        let surplus = member.surplus();
         let keys = if member.lose() {
             member.keys()
         } else {
             Vec::new()
         };
-        if !member.is_there() {
+        let there = member.is_there();
+        for uid in surplus {
+            state.remove(name, &uid);
+        }
+        if !there {
             state.forget(name);
         }
         keys

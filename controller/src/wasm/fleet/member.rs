@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use mote_rpc::v1::{NodeInfo, Phase, Session};
 use tokio_util::sync::CancellationToken;
 
+use super::bounds::{self, MAX_SESSIONS};
 use super::census::Labels;
 use super::fate::Standing;
 use super::{Host, Key, key_of};
@@ -63,7 +64,18 @@ pub(super) struct Member {
     /// What a session that asks for no memory was last given, in bytes.
     usual_bytes: u64,
     /// What was told since the listing began that still runs.
-    listing: Option<HashSet<String>>,
+    listing: Option<Listing>,
+    /// Whether it is refused for telling more than is kept: until it has told
+    /// of all its sessions, and those are few enough.
+    overran: bool,
+}
+
+/// UIDs of sessions that were told of since a listing began.
+#[derive(Default)]
+struct Listing {
+    told: HashSet<String>,
+    /// Those of them that were not known before.
+    new: Vec<String>,
 }
 
 impl Member {
@@ -154,19 +166,19 @@ impl Member {
 
     /// The host has told of itself. Sandboxes whose sessions cannot have any
     /// more what they had of addresses.
-    pub(super) fn inform(&mut self, info: NodeInfo, kinship: Kinship) -> Vec<Key> {
+    pub(super) fn inform(&mut self, mut info: NodeInfo, kinship: Kinship) -> Vec<Key> {
         self.kinship = Some(kinship);
-        self.pardon();
-        if self.info.images != info.images {
-            self.view.images = info.images.iter().cloned().collect();
+        if !self.overran {
+            self.pardon();
         }
+        self.view.images = bounds::images(std::mem::take(&mut info.images)).collect();
         if self.info.tenants != info.tenants {
             self.view.tenants = info.tenants.iter().cloned().collect();
         }
         let given = address::of_sandboxes(&info);
         self.info = info;
         if self.link.is_none() && self.listing.is_none() {
-            self.listing = Some(HashSet::new());
+            self.listing = Some(Listing::default());
         }
         self.weigh();
         if self.given == given {
@@ -195,6 +207,8 @@ impl Member {
     /// for a host that was taken over may name as many as it likes.
     pub(super) fn vet(&mut self, session: &mut Session) -> Option<String> {
         let other = address::leave_own(&mut session.addresses, &self.given)?;
+        // There may have been a million.
+        session.addresses.shrink_to_fit();
         let known = std::mem::replace(&mut self.named_others, true);
         (!known).then_some(other)
     }
@@ -223,12 +237,24 @@ impl Member {
     /// We do not listen to the host: why. Whether that is new.
     pub(super) fn refuse(&mut self, why: &str, kinship: Option<Kinship>) -> bool {
         self.kinship = kinship;
+        self.overran = false;
         let before = self.view.refused.replace(why.to_owned());
         before.as_deref() != Some(why)
     }
 
+    /// It is refused until it has told of all its sessions.
+    pub(super) fn overruns(&mut self) {
+        self.overran = true;
+    }
+
+    /// How its version stands to ours, once it has told it.
+    pub(super) fn kinship(&self) -> Option<Kinship> {
+        self.kinship
+    }
+
     /// What was wrong with the host is over; whether something was.
     pub(super) fn pardon(&mut self) -> bool {
+        self.overran = false;
         self.view.refused.take().is_some()
     }
 
@@ -253,7 +279,10 @@ impl Member {
         self.link = Some(link);
         self.silent = None;
         self.view.heard = true;
-        let told = self.listing.take().unwrap_or_default();
+        if self.overran {
+            self.pardon();
+        }
+        let Listing { told, .. } = self.listing.take().unwrap_or_default();
         let left_out = self.sessions.keys().filter(|uid| !told.contains(*uid));
         left_out.cloned().collect()
     }
@@ -271,10 +300,31 @@ impl Member {
         was
     }
 
+    /// Whether it may tell of a session of this UID: what it left out of a
+    /// listing does not count, for that is gone then.
+    pub(super) fn has_room(&self, uid: &str) -> bool {
+        match &self.listing {
+            Some(Listing { told, .. }) => told.contains(uid) || told.len() < MAX_SESSIONS,
+            None => self.sessions.contains_key(uid) || self.sessions.len() < MAX_SESSIONS,
+        }
+    }
+
+    /// The new sessions of a listing that has not come to its end, where they
+    /// are too many together with what was known before: nobody says any more
+    /// which of them are there.
+    pub(super) fn surplus(&mut self) -> Vec<String> {
+        let listing = self.listing.as_mut();
+        let listing = listing.filter(|_| self.sessions.len() > MAX_SESSIONS);
+        listing.map_or_else(Vec::new, |it| std::mem::take(&mut it.new))
+    }
+
     /// A session is as it is now; whether that is new.
     pub(super) fn put(&mut self, session: Arc<Session>) -> bool {
-        if let Some(listing) = &mut self.listing {
-            listing.insert(session.uid.clone());
+        if let Some(listing) = &mut self.listing
+            && listing.told.insert(session.uid.clone())
+            && !self.sessions.contains_key(&session.uid)
+        {
+            listing.new.push(session.uid.clone());
         }
         if self.promised.get(&session.uid) == Some(&0) && held(&session) > 0 {
             self.usual_bytes = held(&session);
@@ -291,6 +341,7 @@ impl Member {
 
     /// A session is no more.
     pub(super) fn take(&mut self, uid: &str) -> Option<Arc<Session>> {
+        self.warned.remove(uid);
         let session = self.sessions.remove(uid)?;
         self.held_bytes = self.held_bytes.saturating_sub(held(&session));
         self.weigh();
@@ -329,7 +380,8 @@ impl Member {
         view.memory_bytes = info.memory_bytes;
         view.reserved_bytes = info.reserved_bytes.max(self.held_bytes) + promised;
         let taken = info.sessions.max(sessions).saturating_add(coming);
-        view.places = info.max_sessions.saturating_sub(taken);
+        let most = u32::try_from(MAX_SESSIONS).unwrap_or(u32::MAX);
+        view.places = info.max_sessions.min(most).saturating_sub(taken);
     }
 }
 

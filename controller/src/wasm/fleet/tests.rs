@@ -7,6 +7,7 @@ use crate::wasm::version::Kinship;
 mod addressed;
 mod answers;
 mod apart;
+mod bounds;
 mod homes;
 mod refused;
 mod room;
@@ -64,7 +65,7 @@ fn heard(uids: &[&str]) -> Fleet {
 fn tell(fleet: &Fleet, uids: &[&str]) {
     fleet.begin("a", info("a"), Kinship::Same);
     for uid in uids {
-        fleet.told("a", session(uid));
+        fleet.told("a", session(uid)).unwrap();
     }
     fleet.listed("a", Link::idle());
 }
@@ -89,12 +90,12 @@ fn what_a_new_listing_leaves_out_is_gone() {
 #[test]
 fn a_change_is_told_once() {
     let fleet = heard(&["u"]);
-    assert_eq!(fleet.told("a", session("u")), None);
+    assert_eq!(fleet.told("a", session("u")).unwrap(), None);
     let changed = Session {
         generation: 2,
         ..session("u")
     };
-    assert_eq!(fleet.told("a", changed), Some(key("u")));
+    assert_eq!(fleet.told("a", changed).unwrap(), Some(key("u")));
     assert_eq!(fleet.gone("a", "u"), Some(key("u")));
     assert_eq!(fleet.gone("a", "u"), None);
 }

@@ -64,3 +64,32 @@ fn an_answer_about_another_session_is_not_taken() {
     );
     assert!(fleet.find("another", None).is_none());
 }
+
+#[test]
+fn the_longest_messages_of_an_honest_node_host_are_read() {
+    use mote_rpc::bytes_in_request;
+    use mote_rpc::v1::{EnsureResponse, EnsureResult};
+
+    let longest = Session {
+        uid: "u".repeat(36),
+        namespace: "n".repeat(63),
+        name: "s".repeat(253),
+        addresses: vec!["fd00:1111:2222:3333:4444:5555:6666:7777".to_owned(); 2],
+        message: "m".repeat(1_024),
+        policy: "p".repeat(317),
+        ..Session::default()
+    };
+    let result = EnsureResult {
+        result: Some(Answer::Session(longest)),
+    };
+    let answer = EnsureResponse {
+        results: vec![result; MAX_SESSIONS],
+    };
+    assert!(bytes_in_request(&answer) <= MAX_MESSAGE_BYTES / 4);
+    let node = NodeInfo {
+        images: vec!["i".repeat(512); 1_024],
+        tenants: vec!["t".repeat(63); 32_768],
+        ..NodeInfo::default()
+    };
+    assert!(bytes_in_request(&node) <= MAX_MESSAGE_BYTES);
+}

@@ -36,26 +36,31 @@ fn addresses(fleet: &Fleet) -> Vec<String> {
 #[test]
 fn a_session_has_an_address_of_each_prefix_of_its_node() {
     let fleet = fleet(&["10.1.128.0/17", "fd00:1::/64"]);
-    fleet.told("a", at(&["10.1.128.7", "fd00:1::7"]));
+    fleet.told("a", at(&["10.1.128.7", "fd00:1::7"])).unwrap();
     assert_eq!(addresses(&fleet), ["10.1.128.7", "fd00:1::7"]);
 }
 
 #[test]
 fn a_session_has_no_address_that_its_node_does_not_give() {
     let fleet = fleet(&["10.1.128.0/17"]);
-    fleet.told("a", at(&["10.2.0.7", "10.1.128.7", "no address"]));
+    fleet
+        .told("a", at(&["10.2.0.7", "10.1.128.7", "no address"]))
+        .unwrap();
     assert_eq!(addresses(&fleet), ["10.1.128.7"]);
-    assert_eq!(fleet.told("a", at(&["10.1.127.255"])), Some(key("u")));
+    assert_eq!(
+        fleet.told("a", at(&["10.1.127.255"])).unwrap(),
+        Some(key("u"))
+    );
     assert_eq!(addresses(&fleet), [""; 0]);
 }
 
 #[test]
 fn whoever_asked_for_a_session_is_not_told_of_such_an_address_either() {
     let fleet = fleet(&["10.1.128.0/17"]);
-    let made = fleet.made("a", at(&["10.1.128.7", "10.2.0.7"]));
+    let made = fleet.made("a", at(&["10.1.128.7", "10.2.0.7"])).unwrap();
     assert_eq!(made.addresses, ["10.1.128.7"]);
     assert_eq!(addresses(&fleet), ["10.1.128.7"]);
-    let gone = fleet.made("gone", at(&["10.1.128.7"]));
+    let gone = fleet.made("gone", at(&["10.1.128.7"])).unwrap();
     assert_eq!(gone.addresses, [""; 0]);
 }
 
@@ -67,9 +72,9 @@ fn sessions_of_a_node_that_shares_its_addresses_have_these_alone() {
         ..info("a")
     };
     fleet.begin("a", told, Kinship::Same);
-    fleet.told("a", at(&["10.0.0.1", "fd00::1"]));
+    fleet.told("a", at(&["10.0.0.1", "fd00::1"])).unwrap();
     assert_eq!(addresses(&fleet), ["10.0.0.1", "fd00::1"]);
-    fleet.told("a", at(&["10.0.0.2", "fd00::1"]));
+    fleet.told("a", at(&["10.0.0.2", "fd00::1"])).unwrap();
     assert_eq!(addresses(&fleet), ["fd00::1"]);
 }
 
@@ -78,17 +83,17 @@ fn what_is_told_before_the_node_itself_gives_no_address() {
     let fleet = fleet(&["10.1.128.0/17"]);
     fleet.lost("a");
     // What it had before may be another's by now.
-    fleet.told("a", at(&["10.1.128.7"]));
+    fleet.told("a", at(&["10.1.128.7"])).unwrap();
     assert_eq!(addresses(&fleet), [""; 0]);
     begins(&fleet, &["10.1.128.0/17"]);
-    fleet.told("a", at(&["10.1.128.7"]));
+    fleet.told("a", at(&["10.1.128.7"])).unwrap();
     assert_eq!(addresses(&fleet), ["10.1.128.7"]);
 }
 
 #[test]
 fn a_node_that_gives_others_takes_back_what_its_sessions_had() {
     let fleet = fleet(&["10.1.128.0/17", "fd00:1::/64"]);
-    fleet.told("a", at(&["10.1.128.7", "fd00:1::7"]));
+    fleet.told("a", at(&["10.1.128.7", "fd00:1::7"])).unwrap();
     assert_eq!(begins(&fleet, &["10.1.128.0/17", "fd00:1::/64"]), []);
     assert_eq!(
         begins(&fleet, &["10.3.0.0/16", "fd00:1::/64"]),
@@ -101,11 +106,11 @@ fn a_node_that_gives_others_takes_back_what_its_sessions_had() {
 #[test]
 fn after_a_restart_with_other_prefixes_sessions_have_what_they_are_given_then() {
     let fleet = fleet(&["10.1.128.0/17"]);
-    fleet.told("a", at(&["10.1.128.7"]));
+    fleet.told("a", at(&["10.1.128.7"])).unwrap();
     fleet.lost("a");
     assert_eq!(addresses(&fleet), ["10.1.128.7"], "until it is heard");
     assert_eq!(begins(&fleet, &["10.3.0.0/16"]), [key("u")]);
-    fleet.told("a", at(&["10.3.0.7"]));
+    fleet.told("a", at(&["10.3.0.7"])).unwrap();
     fleet.listed("a", Link::idle());
     assert_eq!(addresses(&fleet), ["10.3.0.7"]);
 }

@@ -8,7 +8,7 @@ fn second(fleet: &Fleet, uids: &[&str]) {
     fleet.host_changed("b", host("2"));
     fleet.begin("b", info("b"), Kinship::Same);
     for uid in uids {
-        fleet.told("b", session(uid));
+        fleet.told("b", session(uid)).unwrap();
     }
     fleet.listed("b", Link::idle());
 }
@@ -24,7 +24,7 @@ fn a_session_that_was_sent_elsewhere_stays_there_when_its_old_node_is_back() {
     second(&fleet, &[]);
     let place = fleet.place(&Wanted::default(), &key("u"), "u").unwrap();
     assert_eq!(place.node(), "b");
-    fleet.told("b", session("u"));
+    fleet.told("b", session("u")).unwrap();
     drop(place);
     assert_eq!(home(&fleet, Some("a")), "b");
     tell(&fleet, &["u"]);
@@ -42,7 +42,7 @@ async fn a_session_that_is_at_home_elsewhere_is_told_of_as_a_stray() {
     let strayed = fleet.strayed();
     tokio::pin!(strayed);
     assert!(futures_util::poll!(&mut strayed).is_pending());
-    fleet.told("b", session("u"));
+    fleet.told("b", session("u")).unwrap();
     strayed.await;
     assert_eq!(home(&fleet, None), "a");
 }

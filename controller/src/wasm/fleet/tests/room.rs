@@ -35,7 +35,7 @@ fn what_was_placed_counts_before_the_node_says_so() {
     fleet.begin("a", info("a"), Kinship::Same);
     assert!(full(place("w")));
     // Once it has told of a session, that counts and not the promise.
-    fleet.told("a", session("u"));
+    fleet.told("a", session("u")).unwrap();
     drop(first);
     assert!(full(place("w")));
     drop(second);
@@ -88,7 +88,7 @@ fn what_a_session_that_asks_for_nothing_takes_is_learnt_from_the_first() {
         }),
         ..session("u")
     };
-    fleet.told("a", given);
+    fleet.told("a", given).unwrap();
     drop(first);
     let _second = place("v").unwrap();
     let wanted = Wanted {

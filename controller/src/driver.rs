@@ -6,13 +6,14 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use kube::Resource;
+use kube::api::ObjectMeta;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{Action, Config, Controller, Error};
 use kube::runtime::reflector::ObjectRef;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -36,6 +37,9 @@ const LAST_RETRY: Duration = Duration::from_secs(5 * 60);
 /// only by a change, which is heard of. This wait is for what is not heard of,
 /// such as a quota that was raised.
 const FINAL_RETRY: Duration = Duration::from_secs(60);
+/// The longest wait where something is missing that nobody tells of when it is
+/// there: whoever makes it should not wait for long.
+const MISSING_RETRY: Duration = Duration::from_secs(60);
 
 /// Why a pass did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,9 @@ pub enum ReconcileError {
     /// A request to a node host.
     #[error("{0}")]
     Node(String),
+    /// Something that is not watched is not there.
+    #[error("{0}")]
+    Missing(String),
     /// The cache does not show yet what was written.
     #[error("{0}")]
     Stale(String),
@@ -132,7 +139,8 @@ pub async fn run<K, F, R>(
         );
     }
     let retries = Arc::new(Retries::default());
-    let (counted, measured) = (retries.clone(), context.metrics.reconciles.clone());
+    let (counted, ended) = (retries.clone(), retries.clone());
+    let measured = context.metrics.reconciles.clone();
     let failed = measured.clone();
     let failed_kind = kind.clone();
     Controller::for_stream(stream::pending(), cache.store())
@@ -145,9 +153,9 @@ pub async fn run<K, F, R>(
                 let (measured, kind) = (measured.clone(), kind.clone());
                 async move {
                     let started = Instant::now();
-                    let key = key(&*object);
+                    let key = key(object.meta());
                     if context.freshness.is_behind(object.meta()) {
-                        return Ok(Action::await_change());
+                        return Ok(retries.when_behind(&key));
                     }
                     let result = reconcile(object, context).await;
                     measured.observe(&kind, started.elapsed(), &result);
@@ -158,57 +166,99 @@ pub async fn run<K, F, R>(
                 }
             },
             move |object, error, _| {
-                let key = key(&*object);
-                let wait = retries.next(key.clone(), error);
+                let wait = retries.next(object.meta(), error);
                 failed.error(&failed_kind);
-                tracing::warn!(kind = failed_kind, object = key, %error, ?wait, "a pass failed and is tried again");
+                tracing::warn!(kind = failed_kind, object = key(object.meta()), %error, ?wait, "a pass failed and is tried again");
                 Action::requeue(wait)
             },
             context,
         )
-        .for_each(|_| std::future::ready(()))
+        .for_each(|pass| {
+            ended.forget_gone(&pass);
+            std::future::ready(())
+        })
         .await;
 }
 
-fn key<K: Watched>(object: &K) -> String {
-    let meta = object.meta();
-    format!(
-        "{}/{}",
-        meta.namespace.as_deref().unwrap_or_default(),
-        meta.name.as_deref().unwrap_or_default()
-    )
+fn key(object: &ObjectMeta) -> String {
+    named(object.namespace.as_deref(), object.name.as_deref())
 }
 
-/// How often each object has failed in a row. Objects that never succeed again
-/// are deleted at some time; their entry is a name and a number.
+fn named(namespace: Option<&str>, name: Option<&str>) -> String {
+    let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
+    format!("{namespace}/{name}")
+}
+
+/// How often each object has failed in a row. For each that is in here a pass is
+/// to come: it succeeds, fails again, or finds that the object is gone.
 #[derive(Debug, Default)]
 struct Retries {
-    failures: Mutex<HashMap<String, u32>>,
+    /// By namespace and name.
+    failing: Mutex<HashMap<String, Failing>>,
     chance: RandomState,
 }
 
+#[derive(Debug, Default)]
+struct Failing {
+    /// Another object of that name begins anew.
+    uid: Option<String>,
+    times: u32,
+}
+
 impl Retries {
-    fn next(&self, key: String, error: &ReconcileError) -> Duration {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+    fn next(&self, object: &ObjectMeta, error: &ReconcileError) -> Duration {
+        let key = key(object);
         let share = f64::from(self.chance.hash_one(&key) as u32) / f64::from(u32::MAX);
-        let failed = failures.entry(key).or_default();
+        let mut failing = self.failing();
+        let failing = failing.entry(key).or_default();
+        if failing.uid != object.uid {
+            *failing = Failing {
+                uid: object.uid.clone(),
+                times: 0,
+            };
+        }
         let wait = FIRST_RETRY
-            .saturating_mul(1 << (*failed).min(20))
+            .saturating_mul(1 << failing.times.min(20))
             .min(LAST_RETRY);
-        *failed = failed.saturating_add(1);
+        failing.times = failing.times.saturating_add(1);
+        // Half of the wait differs from object to object, so that those who
+        // failed together do not come back together.
+        let apart = |wait: Duration| wait.mul_f64(0.5 + 0.5 * share);
         match error {
             ReconcileError::Write(error) if error.is_final() => wait.max(FINAL_RETRY),
-            // Half of the wait differs from object to object, so that those who
-            // failed together do not come back together.
-            _ => wait.mul_f64(0.5 + 0.5 * share),
+            ReconcileError::Missing(_) => apart(wait.min(MISSING_RETRY)),
+            ReconcileError::Write(_) | ReconcileError::Node(_) | ReconcileError::Stale(_) => {
+                apart(wait)
+            }
+        }
+    }
+
+    /// When to look again at an object that the cache is behind of: when it is
+    /// heard of, and it may be that it is gone, of which nobody hears.
+    fn when_behind(&self, key: &str) -> Action {
+        if self.failing().contains_key(key) {
+            Action::requeue(LAST_RETRY)
+        } else {
+            Action::await_change()
+        }
+    }
+
+    /// Forgets an object of which a pass found that it is gone.
+    fn forget_gone<T, E: std::error::Error, Q: std::error::Error>(
+        &self,
+        pass: &Result<T, Error<E, Q>>,
+    ) {
+        if let Err(Error::ObjectNotFound(gone)) = pass {
+            self.forget(&named(gone.namespace.as_deref(), Some(&gone.name)));
         }
     }
 
     fn forget(&self, key: &str) {
-        self.failures
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
+        self.failing().remove(key);
+    }
+
+    fn failing(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -291,21 +341,78 @@ impl ReconcileMetrics {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use k8s_openapi::api::core::v1::Pod;
+
     use super::*;
+
+    fn object(uid: &str) -> ObjectMeta {
+        ObjectMeta {
+            namespace: Some("ns".to_owned()),
+            name: Some("a".to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn waits(retries: &Retries, error: &ReconcileError) -> Vec<Duration> {
+        let wait = |_| retries.next(&object("first"), error);
+        (0..40).map(wait).collect()
+    }
 
     #[test]
     fn a_failure_waits_longer_each_time_and_a_success_forgets() {
         let retries = Retries::default();
-        let stale = || ReconcileError::Stale("stale".to_owned());
-        let waits: Vec<_> = (0..40)
-            .map(|_| retries.next("ns/a".to_owned(), &stale()))
-            .collect();
+        let stale = ReconcileError::Stale("stale".to_owned());
+        let waits = waits(&retries, &stale);
         assert!(waits[0] <= FIRST_RETRY);
         assert!(
             waits[4] >= FIRST_RETRY * 8 && waits[39] <= LAST_RETRY && waits[39] >= LAST_RETRY / 2
         );
         retries.forget("ns/a");
-        assert!(retries.next("ns/a".to_owned(), &stale()) <= FIRST_RETRY);
+        assert!(retries.next(&object("first"), &stale) <= FIRST_RETRY);
+    }
+
+    #[test]
+    fn another_object_of_a_failing_ones_name_begins_anew() {
+        let retries = Retries::default();
+        let stale = ReconcileError::Stale("stale".to_owned());
+        waits(&retries, &stale);
+        assert!(retries.next(&object("second"), &stale) <= FIRST_RETRY);
+        assert!(retries.next(&object("second"), &stale) > FIRST_RETRY / 2);
+        assert_eq!(retries.failing().len(), 1);
+    }
+
+    #[test]
+    fn an_object_that_went_while_it_failed_is_forgotten() {
+        let retries = Retries::default();
+        let failed = ReconcileError::Node("away".to_owned());
+        retries.next(&object("first"), &failed);
+        let named = |name| ObjectRef::<Pod>::new(name).within("ns").erase().into();
+        let ended = |error: Error<ReconcileError, Infallible>| {
+            retries.forget_gone(&Err::<(), _>(error));
+            retries.failing().len()
+        };
+        assert_eq!(ended(Error::ObjectNotFound(named("b"))), 1);
+        assert_eq!(ended(Error::ReconcilerFailed(failed, named("a"))), 1);
+        assert_eq!(ended(Error::ObjectNotFound(named("a"))), 0);
+    }
+
+    #[test]
+    fn what_is_missing_is_looked_for_once_a_minute_at_least() {
+        let missing = ReconcileError::Missing("no ConfigMap of this name".to_owned());
+        let waits = waits(&Retries::default(), &missing);
+        assert!(waits[0] <= FIRST_RETRY);
+        assert!(waits[39] <= MISSING_RETRY && waits[39] >= MISSING_RETRY / 2);
+    }
+
+    #[test]
+    fn a_failing_object_that_the_cache_is_behind_of_is_looked_at_again() {
+        let retries = Retries::default();
+        assert_eq!(retries.when_behind("ns/a"), Action::await_change());
+        retries.next(&object("first"), &ReconcileError::Node("away".to_owned()));
+        assert_eq!(retries.when_behind("ns/a"), Action::requeue(LAST_RETRY));
     }
 
     #[test]
@@ -315,12 +422,12 @@ mod tests {
             reason: "Invalid".to_owned(),
             message: String::new(),
         };
-        assert!(Retries::default().next("ns/a".to_owned(), &refused.into()) >= FINAL_RETRY);
+        assert!(Retries::default().next(&object("first"), &refused.into()) >= FINAL_RETRY);
     }
 
     #[test]
     fn nothing_is_queued_where_nobody_leads() {
-        let (queue, mut waiting) = queue::<k8s_openapi::api::core::v1::Pod>();
+        let (queue, mut waiting) = queue::<Pod>();
         queue.push("ns", "a");
         assert!(waiting.receiver.try_recv().is_err());
         queue.open.store(true, Ordering::Release);

@@ -140,9 +140,8 @@ impl From<Trouble> for ReconcileError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Write(error) => error.into(),
-            Trouble::Refused(_) | Trouble::Node(..) | Trouble::Missing(_) => {
-                Self::Node(trouble.to_string())
-            }
+            Trouble::Missing(missing) => Self::Missing(missing.to_string()),
+            Trouble::Refused(_) | Trouble::Node(..) => Self::Node(trouble.to_string()),
         }
     }
 }

@@ -23,7 +23,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use mote_api::SandboxId;
 use rand::RngExt;
@@ -82,7 +81,6 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreE
 /// The folders of one node's sandboxes.
 pub(crate) struct Store {
     root: PathBuf,
-    made: AtomicU64,
     _lock: File,
 }
 
@@ -159,17 +157,11 @@ impl Store {
             .map_err(failed("open", &path))?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| StoreError::InUse(root.to_owned()))?;
-        let store = Self {
+        empty(&root.join("limbo"))?;
+        Ok(Self {
             root: root.to_owned(),
-            made: AtomicU64::new(0),
             _lock: lock,
-        };
-        let limbo = root.join("limbo");
-        for entry in fs::read_dir(&limbo).map_err(failed("list", &limbo))? {
-            let path = entry.map_err(failed("list", &limbo))?.path();
-            tree::remove(&path).map_err(failed("remove", &path))?;
-        }
-        Ok(store)
+        })
     }
 
     /// The sandboxes that are there, and those that cannot be used.
@@ -210,8 +202,7 @@ impl Store {
         let made = home.volumes().make(record.outfit(), sent);
         made.map_err(failed("make the volumes in", &draft.path))?;
         self.fill(&home, record, from)?;
-        let life = format!("{}.{:016x}", record.id, rand::rng().random::<u64>());
-        let home = self.root.join("sandboxes").join(life);
+        let home = self.root.join("sandboxes").join(one_by_chance(&record.id));
         fs::rename(&draft.path, &home).map_err(failed("create", &home))?;
         // From here on there is nothing in limbo to be removed.
         drop(draft);
@@ -252,8 +243,7 @@ impl Store {
     }
 
     fn limbo(&self, id: &SandboxId) -> PathBuf {
-        let number = self.made.fetch_add(1, Relaxed);
-        self.root.join("limbo").join(format!("{id}.{number}"))
+        self.root.join("limbo").join(one_by_chance(id))
     }
 
     /// Where the node keeps what is its own.
@@ -289,6 +279,21 @@ impl Drop for Draft {
             tracing::warn!(path = %self.path.display(), %error, "failed to remove a tree; the next start will");
         }
     }
+}
+
+/// Removes what is in limbo. What cannot be removed keeps no node from
+/// starting: nothing that is made there has its name.
+fn empty(limbo: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(limbo).map_err(failed("list", limbo))? {
+        let path = entry.map_err(failed("list", limbo))?.path();
+        drop(Draft { path });
+    }
+    Ok(())
+}
+
+/// A name for a folder of a sandbox that no other has, nor had.
+fn one_by_chance(id: &SandboxId) -> String {
+    format!("{id}.{:016x}", rand::rng().random::<u64>())
 }
 
 fn is_home_of(path: &Path, id: &SandboxId) -> bool {
@@ -393,9 +398,36 @@ mod tests {
     fn what_a_crash_left_half_done_is_gone_at_the_next_start() {
         let state = tempfile::tempdir().unwrap();
         drop(Store::open(state.path()).unwrap());
-        fs::create_dir_all(state.path().join("limbo/a.0/deep")).unwrap();
+        let limbo = state.path().join("limbo");
+        // Of a removal, as it was named once, and of a copy.
+        for left in [
+            "a.0/deep/deeper",
+            "a.0~0/deep",
+            "a.0~1/deep",
+            "a.1/deep",
+            "a.1~/1-2",
+        ] {
+            fs::create_dir_all(limbo.join(left)).unwrap();
+        }
         drop(Store::open(state.path()).unwrap());
-        assert_eq!(fs::read_dir(state.path().join("limbo")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(limbo).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_made_in_limbo_has_no_name_of_what_was_left_there() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        let home = store.create(&record("a"), None, &Sent::new()).unwrap();
+        let id = "a".parse().unwrap();
+        let mut drafts = Vec::new();
+        for left in 0..3 {
+            // As if it could not be removed at the start.
+            for name in [format!("a.{left}"), format!("a.{left}~")] {
+                fs::create_dir_all(state.path().join("limbo").join(name).join("full")).unwrap();
+            }
+            drafts.push(store.draft(&id, &home).unwrap());
+        }
+        store.remove(&id, &home).unwrap();
     }
 
     #[test]

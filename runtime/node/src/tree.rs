@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use mote_host::DiskUse;
+use rand::RngExt;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -170,9 +171,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let parent = open_root(parent)?;
-    let base = name.to_string_lossy();
     let mut waiting = vec![CString::new(name.as_bytes())?];
-    let mut moved = 0_u64;
     while let Some(name) = waiting.pop() {
         let dir = match open_dir(&parent, &name) {
             Ok(dir) => dir,
@@ -190,10 +189,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
             match rustix::fs::unlinkat(&dir, &entry, AtFlags::empty()) {
                 Ok(()) => {}
                 Err(Errno::ISDIR | Errno::PERM) => {
-                    let aside = CString::new(format!("{base}~{moved}"))?;
-                    moved += 1;
-                    rustix::fs::renameat(&dir, &entry, &parent, &aside)?;
-                    folders.push(aside);
+                    folders.push(move_aside(&dir, &entry, &parent)?);
                 }
                 Err(errno) => return Err(errno.into()),
             }
@@ -202,6 +198,15 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
         waiting.extend(folders);
     }
     Ok(())
+}
+
+/// Moves a folder out of `dir` into `parent`; returns its name there. What a
+/// removal that was cut off has left there has names of the same kind, so it
+/// is one by chance.
+fn move_aside(dir: &OwnedFd, entry: &CStr, parent: &OwnedFd) -> io::Result<CString> {
+    let aside = CString::new(format!("~{:032x}", rand::rng().random::<u128>()))?;
+    rustix::fs::renameat(dir, entry, parent, &aside)?;
+    Ok(aside)
 }
 
 fn open_root(path: &Path) -> io::Result<OwnedFd> {
@@ -317,6 +322,31 @@ mod tests {
         assert!(count(&top).is_err() && copy(&top, &root.path().join("c")).is_err());
         remove(&top).unwrap();
         remove(&root.path().join("c")).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_off_is_finished_by_the_next() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        // The same folders once more beside what is left of them: as if each
+        // removal had been cut off after its first step.
+        for _ in 0..3 {
+            fs::create_dir_all(at("top/a/b/c")).unwrap();
+            fs::write(at("top/a/b/f"), "").unwrap();
+            let (top, parent) = (
+                open_root(&at("top")).unwrap(),
+                open_root(root.path()).unwrap(),
+            );
+            move_aside(&top, c"a", &parent).unwrap();
+        }
+        fs::create_dir_all(at("top/a/b")).unwrap();
+        for number in 0..3 {
+            fs::create_dir_all(at(&format!("top~{number}/full"))).unwrap();
+        }
+        for entry in fs::read_dir(root.path()).unwrap() {
+            remove(&entry.unwrap().path()).unwrap();
+        }
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 

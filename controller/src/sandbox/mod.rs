@@ -80,6 +80,7 @@ pub async fn reconcile(
         subject: &subject,
     };
     if sandbox.metadata.deletion_timestamp.is_some() {
+        hands.needs_no_node();
         // What else a sandbox owns goes with it, by its owner references.
         return hands.release::<Sandbox>().await;
     }

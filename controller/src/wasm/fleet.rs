@@ -193,6 +193,17 @@ impl Fleet {
         self.state().waiting.insert(key);
     }
 
+    /// Notes that a sandbox waits for no node: it goes, or rests, or is served
+    /// otherwise.
+    pub fn waits_no_more(&self, key: &Key) {
+        self.state().waiting.remove(key);
+    }
+
+    /// Notes that no others wait for a node than those that are there.
+    pub(super) fn wait_only(&self, is_there: impl Fn(&Key) -> bool) {
+        self.state().waiting.retain(is_there);
+    }
+
     /// Every session, with its node: for those who look for leftovers.
     pub fn sessions(&self) -> Vec<(String, Arc<Session>)> {
         let state = self.state();

@@ -58,6 +58,8 @@ pub(super) async fn sweep(
                 _ = times.tick() => {}
             }
             sweeps.begin(&fleet, leftovers(&fleet, &sandboxes));
+            // A pass that ran when its sandbox went may have noted that it waits.
+            fleet.wait_only(|(namespace, name)| sandboxes.get(namespace, name).is_some());
             sleep_until(Instant::now() + APART).await;
         }
     };

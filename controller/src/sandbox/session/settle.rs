@@ -138,6 +138,13 @@ impl Hands<'_> {
         (subject.namespace.to_owned(), subject.name.to_owned())
     }
 
+    /// Notes that the sandbox waits for no node.
+    pub(in crate::sandbox) fn needs_no_node(&self) {
+        if let Some(wasm) = &self.context.wasm {
+            wasm.fleet.waits_no_more(&self.key());
+        }
+    }
+
     /// Tells people why a session has failed, before the status says that it
     /// has: in the words of pods, it does not say why.
     fn tell_failure(&self, session: &Session) {
@@ -239,6 +246,9 @@ impl Hands<'_> {
         // Both at once: a session whose sandbox went meanwhile is swept away.
         let (marked, ensured) = tokio::join!(self.mark(tier), ensuring);
         marked.map_err(|error| Settled::with(Observed::Unknown, error))?;
+        if ensured.is_ok() {
+            self.needs_no_node();
+        }
         ensured.map_err(|error| match error {
             LinkError::Busy => busy(error),
             // Others were quicker, or the node counts otherwise than we do.

@@ -90,3 +90,17 @@ async fn a_host_that_does_not_answer_is_asked_for_the_rest_the_next_time() {
     clearing.await.unwrap();
     assert_eq!(on(&fleet, "a"), AT_ONCE * 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_that_is_gone_waits_for_no_node() {
+    let fleet = Arc::new(Fleet::default());
+    fleet.waits(("ns".to_owned(), "gone".to_owned()));
+    assert_eq!(fleet.node_changed("a", Some(&Node::default())).len(), 1);
+    let (sweeping, end) = sweeping(&fleet);
+    tokio::task::yield_now().await;
+    tokio::time::advance(EVERY).await;
+    tokio::task::yield_now().await;
+    assert_eq!(fleet.node_changed("a", None).len(), 0);
+    end.cancel();
+    sweeping.await.unwrap();
+}

@@ -23,6 +23,18 @@ fn what_no_node_could_take_is_looked_at_again_when_one_comes() {
 }
 
 #[test]
+fn a_sandbox_that_waits_no_more_is_not_looked_at_when_nodes_change() {
+    let fleet = heard(&[]);
+    fleet.waits(key("u"));
+    fleet.waits(key("v"));
+    fleet.waits_no_more(&key("u"));
+    assert_eq!(fleet.begin("a", info("a"), Kinship::Same), [key("v")]);
+    fleet.waits_no_more(&key("v"));
+    assert!(fleet.state().waiting.is_empty());
+    assert!(fleet.begin("a", info("a"), Kinship::Same).is_empty());
+}
+
+#[test]
 fn what_was_placed_counts_before_the_node_says_so() {
     let fleet = heard(&[]);
     let place = |uid: &str| fleet.place(&Wanted::default(), &key(uid), uid);

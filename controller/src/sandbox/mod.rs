@@ -108,6 +108,9 @@ async fn live(
         Some(wasm) => hands.kept(wasm, &view, chosen),
         None => chosen,
     };
+    if !matches!(tier, Tier::Session(_)) || hands.subject.is_suspended() {
+        hands.needs_no_node();
+    }
     let subject = &Subject {
         server: tier.server(),
         ..hands.subject.clone()
@@ -153,6 +156,7 @@ async fn by_pod(
 }
 
 async fn expire(hands: &Hands<'_>, now: Timestamp) -> Result<Action, ReconcileError> {
+    hands.needs_no_node();
     let view = observe::observe(hands.context, hands.subject).await?;
     if let Some(wasm) = &hands.context.wasm {
         hands.lead_nowhere().await?;
@@ -206,10 +210,19 @@ async fn publish(
     let Some(patch) = tell::patch(&before, after) else {
         return Ok(());
     };
-    match context
-        .merge_patch_status::<Sandbox>(subject.namespace, subject.name, &patch)
-        .await
-    {
+    // Whatever is made a session later is marked as one by the same pass, and
+    // then is of another version.
+    let first = subject.sandbox.status.is_none() && session::is_kept(subject.sandbox);
+    let written = if first {
+        context
+            .put_first_status(subject.sandbox, &patch["status"])
+            .await
+    } else {
+        context
+            .merge_patch_status(subject.namespace, subject.name, &patch)
+            .await
+    };
+    match written {
         Ok(_) => {}
         // It was deleted meanwhile.
         Err(WriteError::NotFound(_)) => return Ok(()),

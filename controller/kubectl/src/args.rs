@@ -17,9 +17,13 @@ Examples:
   kubectl mote logs work -f
   kubectl mote top -A
 
-A sandbox in wasm is reached through the router, which takes the right to forward
-ports of its pod (get and create on pods/portforward, get on services and pods in
-agent-sandbox-system); a sandbox in a pod through that pod, as kubectl does it.";
+A sandbox in wasm is reached through the router, which takes the right to find its
+pod and forward a port of it (get on services, list on pods, get and create on
+pods/portforward in agent-sandbox-system), and one DNS label for a name; a sandbox in
+a pod through that pod, as kubectl does it. Beside that it takes get on sandboxes
+(list for ps and top), and get on sandboxclaims for claim/NAME.
+
+A suspended sandbox with the annotation mote.dev/wake-on-traffic: \"true\" is woken.";
 
 const EXEC_HELP: &str = "\
 Exit status: the program's; 124 the time was up, 126 refused, 127 no such
@@ -42,7 +46,8 @@ each keeps its name in it. - is stdin or stdout. Where DST ends with a slash or 
 a bare NAME:, a file keeps its name.
 
 In a pod without sandboxd PATH is one of the container, from its working folder
-unless absolute, and the image needs tar.
+unless absolute, and the image needs tar, for files too; cat for a file that comes out
+of it, and sh for stdin.
 
 Examples:
   kubectl mote cp report.csv work:            to /workspace/report.csv
@@ -61,6 +66,8 @@ Examples:
   kubectl mote logs claim/task -f";
 
 const LIST_HELP: &str = "\
+In a pod without sandboxd it does not work: list with `kubectl mote exec work 'ls -l'`.
+
 Examples:
   kubectl mote ls work
   kubectl mote ls work:src -o json | jq '.entries[].name'";
@@ -77,7 +84,7 @@ q ends it. Where stdout is no terminal, one table is printed.
 CPU% is what is used now, CPU what was used since the node host started, MEM the
 most that one call of a session held, or what a pod holds now, LAST how long ago a
 session was called. Sessions tell theirs by the router, pods by the metrics server; -
-is what nobody tells.
+is what nobody tells. At most 200 sessions are asked.
 
 Examples:
   kubectl mote top

@@ -18,6 +18,7 @@ mod ledger;
 mod listing;
 mod overflow;
 mod stream;
+mod sync;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -30,7 +31,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
 use crate::budget::Budget;
-pub use disk::{Disk, DiskFull, DiskUse, Unlinked};
+pub use disk::{Disk, DiskFull, DiskUse, HeldFile, Unlinked};
 pub(crate) use folder::Folder;
 pub use folder::FolderLimit;
 pub(crate) use ledger::Ledger;
@@ -79,6 +80,7 @@ impl OpenDir {
 
 /// File operations run on the calling thread: a hop to another thread costs
 /// more than most of them, and the code here relies on their ending at once.
+/// What waits for the disk does not: see [`sync`].
 const ON_CALLING_THREAD: bool = true;
 
 /// The file system of one instance.

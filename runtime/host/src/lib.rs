@@ -45,7 +45,7 @@ mod turns;
 pub use compiler::{Compiler, MAX_SOURCE_BYTES, compile_stdin};
 pub use component::Component;
 pub use error::{HostError, OpenError, PrepareError, RunError};
-pub use files::{Disk, DiskFull, DiskUse, FolderLimit, Unlinked};
+pub use files::{Disk, DiskFull, DiskUse, FolderLimit, HeldFile, Unlinked};
 pub use host::{Host, HostConfig, Places};
 pub use pipe::{PIPE_BYTES, PipeReader, PipeWriter, line_pipe, pipe};
 pub use session::{Launched, ProgramFile, Session, Streams};

@@ -19,6 +19,7 @@ use super::FilesView;
 use super::ledger::{Full, Held, Removed};
 use super::listing::Listing;
 use super::stream::{self, Books, Position, Reader, Writer};
+use super::sync;
 use crate::file_id::{FileId, file_id};
 
 type Fd = Resource<Descriptor>;
@@ -428,12 +429,12 @@ impl HostDescriptor for FilesView<'_> {
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
         self.count();
-        self.inner().sync_data(fd).await
+        self.flush(&fd, sync::Kind::Data).await
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
         self.count();
-        self.inner().sync(fd).await
+        self.flush(&fd, sync::Kind::All).await
     }
 
     async fn get_flags(&mut self, fd: Fd) -> FsResult<DescriptorFlags> {

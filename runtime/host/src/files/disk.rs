@@ -1,12 +1,13 @@
 //! The same account of a sandbox's disk, for the host's own writes to it.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use mote_api::{GuestPath, Limits};
 
 use super::folder::{Folder, FolderLimit};
-use super::ledger::{Full, Ledger, Removed};
+use super::ledger::{Full, Held, Ledger, Removed};
 
 /// What a sandbox's writable folders hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,9 @@ pub struct Unlinked {
     /// Its size in bytes; 0 for what is no regular file.
     pub bytes: u64,
 }
+
+/// A file that the host has open; see [`Disk::hold`].
+pub struct HeldFile(#[expect(dead_code, reason = "held, not used")] Held);
 
 /// A handle on the account that a sandbox's guests write against.
 #[derive(Clone)]
@@ -125,6 +129,22 @@ impl Disk {
             });
         }
         Ok(())
+    }
+
+    /// Notes that the host has `file` open until what is returned is dropped:
+    /// a guest that takes its name away gets its bytes back only then.
+    ///
+    /// # Errors
+    /// It does not tell what it is.
+    pub fn hold(&self, file: &Arc<File>) -> io::Result<HeldFile> {
+        self.ledger.hold(file, self.folder).map(HeldFile)
+    }
+
+    /// Books the files that are open and have lost their names unseen, once
+    /// another folder took the place of the one that they were in. What that
+    /// holds is booked by now.
+    pub fn book_lost(&self) {
+        self.ledger.book_lost();
     }
 
     fn told(&self, full: Full) -> DiskFull {

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mote_api::{GuestPath, Limits};
+use tokio::sync::Semaphore;
 use wasmtime_wasi::FsPerms;
 
 use super::disk::DiskUse;
 use super::folder::{Folder, FolderLimit};
+use super::sync::SYNCS_OF_SANDBOX;
 use crate::budget::Budget;
 use crate::file_id::{FileId, file_id};
 
@@ -29,6 +31,8 @@ pub(crate) struct Ledger {
     folders: Box<[FolderLimit]>,
     aliased: AtomicBool,
     account: Mutex<Account>,
+    /// Room for what is brought to the disk.
+    syncs: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -51,14 +55,40 @@ impl Account {
             *held += bytes;
         }
     }
+
+    /// Books what is open and has lost its name unseen.
+    fn book_lost(&mut self) {
+        let lost = self.held.values_mut();
+        let lost: Vec<_> = lost
+            .filter_map(|it| Some((it.folder, it.lost()?)))
+            .collect();
+        for (folder, bytes) in lost {
+            self.add(folder, bytes.into());
+        }
+    }
 }
 
-/// A file that some instance has open.
-#[derive(Default)]
+/// A file that somebody has open.
 struct Hold {
+    file: Arc<File>,
+    folder: Option<Folder>,
     handles: u32,
-    /// It has no name any more; its bytes are free once the last handle goes.
+    /// It has no name any more; its bytes, which are booked, are free once the
+    /// last handle goes.
     nameless: bool,
+}
+
+impl Hold {
+    /// The size of a file without a name that nobody has booked as such.
+    fn lost(&mut self) -> Option<u64> {
+        // One that tells nothing was open when its name was there.
+        let meta = self.file.metadata().ok()?;
+        if self.nameless || meta.nlink() > 0 {
+            return None;
+        }
+        self.nameless = true;
+        Some(meta.len())
+    }
 }
 
 /// There is no room for what was asked.
@@ -85,7 +115,13 @@ impl Ledger {
                 held: HashMap::new(),
             }),
             folders: folders.into(),
+            syncs: Arc::new(Semaphore::new(SYNCS_OF_SANDBOX)),
         })
+    }
+
+    /// Room for what the sandbox brings to the disk.
+    pub(super) fn syncs(&self) -> &Arc<Semaphore> {
+        &self.syncs
     }
 
     /// Whether any folder has a ceiling of its own.
@@ -127,6 +163,15 @@ impl Ledger {
         for (held, counted) in account.folders.iter_mut().zip(folders) {
             *held = (*counted).into();
         }
+        // No name led the count to these.
+        account.held.values_mut().for_each(|it| it.nameless = false);
+        account.book_lost();
+    }
+
+    /// Books the files that are open and have lost their names to what books
+    /// nothing, as where a folder took the place of another.
+    pub(super) fn book_lost(&self) {
+        self.account().book_lost();
     }
 
     /// What the folders hold now; less than nothing counts as nothing.
@@ -174,18 +219,23 @@ impl Ledger {
         file: &Arc<File>,
         folder: Option<Folder>,
     ) -> std::io::Result<Held> {
-        let meta = file.metadata()?;
-        let id = file_id(&meta);
         let mut account = self.account();
-        let hold = account.held.entry(id).or_default();
+        let id = file_id(&file.metadata()?);
+        let hold = account.held.entry(id).or_insert_with(|| Hold {
+            file: Arc::clone(file),
+            folder,
+            handles: 0,
+            nameless: false,
+        });
         hold.handles += 1;
-        // Deleted between its opening and now.
-        hold.nameless |= meta.nlink() == 0;
+        // Deleted between its opening and now, when nobody held it: its bytes
+        // were freed too early.
+        if let Some(bytes) = hold.lost() {
+            account.add(folder, bytes.into());
+        }
         drop(account);
         Ok(Held {
             ledger: Arc::clone(self),
-            folder,
-            file: Arc::clone(file),
             id,
         })
     }
@@ -256,8 +306,6 @@ pub(super) struct Removed {
 /// A file that is open; see [`Ledger::hold`].
 pub(super) struct Held {
     ledger: Arc<Ledger>,
-    folder: Option<Folder>,
-    file: Arc<File>,
     id: FileId,
 }
 
@@ -269,8 +317,6 @@ impl Held {
         }
         Self {
             ledger: Arc::clone(&self.ledger),
-            folder: self.folder,
-            file: Arc::clone(&self.file),
             id: self.id,
         }
     }
@@ -286,13 +332,16 @@ impl Drop for Held {
         if hold.handles > 0 {
             return;
         }
-        let nameless = hold.nameless;
-        account.held.remove(&self.id);
-        if nameless {
+        let Some(hold) = account.held.remove(&self.id) else {
+            return;
+        };
+        if hold.nameless {
             // A file without a size to tell stays booked: denies, not grants.
-            let size = self.file.metadata().map_or(0, |meta| meta.len());
-            account.add(self.folder, -i128::from(size));
+            let size = hold.file.metadata().map_or(0, |meta| meta.len());
+            account.add(hold.folder, -i128::from(size));
         }
+        // The system takes its time to free a large file.
+        drop(account);
     }
 }
 
@@ -330,9 +379,9 @@ mod tests {
     #[test]
     fn a_deleted_file_is_free_only_when_nobody_holds_it() {
         let ledger = ledger(100, 10);
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(60).unwrap();
-        let file = Arc::new(file);
+        let named = tempfile::NamedTempFile::new().unwrap();
+        named.as_file().set_len(60).unwrap();
+        let file = Arc::new(named.reopen().unwrap());
         let meta = file.metadata().unwrap();
         let mut entry = ledger.open(None);
         entry.book_entry();
@@ -350,6 +399,60 @@ mod tests {
         drop(held);
         assert_eq!(booked(&ledger), (60, 0));
         drop(again);
+        assert_eq!(booked(&ledger), (0, 0));
+    }
+
+    /// A file of 60 bytes that has lost its name already.
+    fn nameless() -> Arc<File> {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(60).unwrap();
+        Arc::new(file)
+    }
+
+    #[test]
+    fn a_file_deleted_before_it_was_held_is_freed_once() {
+        let ledger = ledger(100, 10);
+        // What there was of it is freed by now.
+        let held = ledger.hold(&nameless(), None).unwrap();
+        assert_eq!(booked(&ledger), (60, 0));
+        let other = held.again();
+        drop(held);
+        assert_eq!(booked(&ledger), (60, 0));
+        drop(other);
+        assert_eq!(booked(&ledger), (0, 0));
+    }
+
+    #[test]
+    fn what_is_open_without_a_name_is_counted_anew_with_the_rest() {
+        let ledger = ledger(100, 10);
+        let held = ledger.hold(&nameless(), None).unwrap();
+        let counted = DiskUse {
+            bytes: 7,
+            entries: 1,
+        };
+        for _ in 0..2 {
+            ledger.set(counted, &[]);
+            assert_eq!(booked(&ledger), (67, 1));
+        }
+        drop(held);
+        assert_eq!(booked(&ledger), (7, 1));
+    }
+
+    #[test]
+    fn a_name_that_goes_unseen_keeps_the_bytes_of_an_open_file() {
+        let ledger = ledger(100, 10);
+        let named = tempfile::NamedTempFile::new().unwrap();
+        named.as_file().set_len(60).unwrap();
+        let file = Arc::new(named.reopen().unwrap());
+        let held = ledger.hold(&file, None).unwrap();
+        ledger.book_lost();
+        assert_eq!(booked(&ledger), (0, 0));
+        drop(named);
+        for _ in 0..2 {
+            ledger.book_lost();
+            assert_eq!(booked(&ledger), (60, 0));
+        }
+        drop(held);
         assert_eq!(booked(&ledger), (0, 0));
     }
 

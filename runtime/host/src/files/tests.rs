@@ -56,7 +56,11 @@ enum Step {
     Drop(usize),
     /// As a file that the host itself takes in.
     Upload(Name, u64),
-    /// All open files go, and what is there is counted anew.
+    /// The host opens it, and keeps it open, as for one who reads it slowly.
+    Send(Name),
+    /// The host has sent one of these.
+    Sent(usize),
+    /// All files that guests have open go, and what is there is counted anew.
     Restart,
 }
 
@@ -86,6 +90,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..4_usize, offset(), size()).prop_map(|(k, o, s)| Step::WriteKept(k, o, s)),
         4 => (0..4_usize).prop_map(Step::Drop),
         2 => (name(), 0..60_u64).prop_map(|(n, s)| Step::Upload(n, s)),
+        3 => name().prop_map(Step::Send),
+        3 => (0..4_usize).prop_map(Step::Sent),
         1 => Just(Step::Restart),
     ];
     prop::collection::vec(step, 1..60)
@@ -100,6 +106,9 @@ struct Guest {
     /// In the order of [`PLACES`].
     dirs: Vec<Resource<Descriptor>>,
     kept: Vec<Resource<Descriptor>>,
+    /// Files that the host has open, and whether they are of the folder that
+    /// may hold less.
+    sent: Vec<(Arc<fs::File>, HeldFile, bool)>,
 }
 
 fn bounded(held: u64) -> FolderLimit {
@@ -136,6 +145,7 @@ impl Guest {
             table,
             dirs,
             kept: Vec::new(),
+            sent: Vec::new(),
         }
     }
 
@@ -243,6 +253,16 @@ impl Guest {
                 self.upload(name, size);
                 Ok(())
             }
+            Step::Send(name) => {
+                self.send(name);
+                Ok(())
+            }
+            Step::Sent(at) => {
+                if !self.sent.is_empty() {
+                    self.sent.remove(at % self.sent.len());
+                }
+                Ok(())
+            }
             Step::Restart => {
                 self.restart();
                 Ok(())
@@ -263,6 +283,18 @@ impl Guest {
         if disk.grow(size, 1).is_ok() {
             fs::write(&to, vec![1; usize::try_from(size).unwrap()]).unwrap();
         }
+    }
+
+    fn send(&mut self, name: Name) {
+        let (guest, folder) = PLACES[name.0];
+        let disk = self.disk.at(&guest.parse().unwrap());
+        let path = self.root.path().join(folder).join(PATHS[name.1]);
+        if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
+            return;
+        }
+        let file = Arc::new(fs::File::open(path).unwrap());
+        let held = disk.hold(&file).unwrap();
+        self.sent.push((file, held, name.0 > 0));
     }
 
     fn restart(&mut self) {
@@ -300,6 +332,12 @@ impl Guest {
             };
             let meta = file.file.metadata().unwrap();
             if meta.nlink() == 0 && self.files.folders.contains_key(&fd.rep()) == folder {
+                files.insert(file_id(&meta), meta.len());
+            }
+        }
+        for (file, _, bounded) in &self.sent {
+            let meta = file.metadata().unwrap();
+            if meta.nlink() == 0 && *bounded == folder {
                 files.insert(file_id(&meta), meta.len());
             }
         }

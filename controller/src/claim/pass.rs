@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use serde_json::json;
 
 use super::adopt::Adoption;
 use super::build::{self, Launch};
@@ -87,7 +88,7 @@ impl Pass<'_> {
             let pool = &self.claim.spec.warm_pool_ref.name;
             self.context
                 .ledger
-                .hope(&self.namespace(), pool, &self.claim.name_any());
+                .hope(&self.uid(), &self.claim.name_any(), &self.namespace(), pool);
             return Ok(Provided::Soon(wait));
         }
         self.create(&view)
@@ -210,11 +211,12 @@ impl Pass<'_> {
         let status = report::status(&before, standing, now);
         if let Some(patch) = report::patch(&before, &status) {
             let (namespace, name) = (self.namespace(), before.name_any());
-            match self
-                .context
-                .merge_patch_status(&namespace, &name, &patch)
-                .await
-            {
+            let context = self.context;
+            let written = match &before.status {
+                None => context.put_first_status(&before, &json!(status)).await,
+                Some(_) => context.merge_patch_status(&namespace, &name, &patch).await,
+            };
+            match written {
                 Ok(claim) => self.claim = claim,
                 Err(WriteError::Conflict(_)) => return Ok(false),
                 Err(error) => return Err(error),

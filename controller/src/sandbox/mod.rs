@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
+use serde_json::json;
 
 use crate::context::{Context, Guarded};
 use crate::crd::{Sandbox, SandboxStatus};
@@ -215,7 +216,7 @@ async fn publish(
     let first = subject.sandbox.status.is_none() && session::is_kept(subject.sandbox);
     let written = if first {
         context
-            .put_first_status(subject.sandbox, &patch["status"])
+            .put_first_status(subject.sandbox, &json!(after))
             .await
     } else {
         context

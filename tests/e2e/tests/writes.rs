@@ -80,7 +80,7 @@ async fn a_warm_claim_costs_three_writes_and_its_sandbox_two() {
         let sandbox = claim.status.unwrap().sandbox.unwrap().name.unwrap();
         assert_eq!(
             writes(story, api, before, "/sandboxclaims/c"),
-            ["PATCH", "PATCH/status", "PATCH"]
+            ["PATCH", "PUT/status", "PATCH"]
         );
         // Adopted, and seen to be of another generation. A pass on a cache that is
         // behind says the same once more, which the store does not write.
@@ -108,10 +108,10 @@ async fn a_claim_on_a_session_costs_two_writes_and_its_sandbox_two() {
             .await;
         assert_eq!(
             writes(story, api, before, "/sandboxclaims/c"),
-            ["PATCH/status", "PATCH"]
+            ["PUT/status", "PATCH"]
         );
         // Made, and said to be ready.
-        assert_eq!(writes(story, api, before, "/sandboxes/c"), ["PATCH/status"]);
+        assert_eq!(writes(story, api, before, "/sandboxes/c"), ["PUT/status"]);
         let made = api.faults.writes().into_iter().skip(before);
         let sandboxes = format!("/namespaces/{}/sandboxes", story.namespace);
         let made = made.filter(|write| {

@@ -20,7 +20,7 @@ use crate::files::{Disk, DiskUse};
 use crate::guard::Guard;
 use crate::program;
 use crate::session::Session;
-use crate::slots::Slots;
+use crate::slots::{Part, Slots};
 use crate::turns::Turns;
 
 /// What a host needs to know.
@@ -132,6 +132,11 @@ impl Host {
     /// Instances that may be alive at once, and places that are free.
     pub fn places(&self) -> Places {
         self.0.slots.places()
+    }
+
+    /// What a sandbox that is new may take of the places.
+    pub fn part(&self) -> Part {
+        self.0.slots.part()
     }
 
     /// Makes a component ready to run: compiles it, unless it was before.

@@ -51,4 +51,5 @@ pub use pipe::{PIPE_BYTES, PipeReader, PipeWriter, line_pipe, pipe};
 pub use session::{Launched, ProgramFile, Session, Streams};
 pub use stdio::{Capture, Input, Output, Sink};
 pub use terminal::Terminal;
+pub use slots::Part;
 pub use turns::Share;

@@ -139,9 +139,9 @@ async fn start(scope: &Scope, stdio: &Stdio, command: Command) -> Result<Child, 
             on_terminal,
         },
     };
-    let (host, span) = (scope.host.clone(), scope.span);
+    let (host, span, part) = (scope.host.clone(), scope.span, scope.part.clone());
     let instance = scope.launch(call).await?;
-    let slot = host.slots().take_now(span)?;
+    let slot = host.slots().take_now(span, &part)?;
 
     let (report, status) = watch::channel(None);
     let (kill, killed) = oneshot::channel();

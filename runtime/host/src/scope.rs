@@ -14,7 +14,7 @@ use crate::instance::{Instance, State};
 use crate::limiter::Limiter;
 use crate::program::{self, Program};
 use crate::session::ProgramFile;
-use crate::slots::Span;
+use crate::slots::{Part, Span};
 use crate::stdio::Stdio;
 use crate::terminal::Terminal;
 use crate::turns::Share;
@@ -36,6 +36,8 @@ pub(crate) struct Scope {
     pub(crate) terminal: Option<Terminal>,
     /// Of the processors.
     pub(crate) share: Share,
+    /// Of the slots.
+    pub(crate) part: Part,
     /// How long it takes its slot.
     pub(crate) span: Span,
     /// How many parents it has.

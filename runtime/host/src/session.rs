@@ -20,7 +20,7 @@ use crate::guard;
 use crate::host::Host;
 use crate::instance::Instance;
 use crate::scope::{Call, Scope};
-use crate::slots::{Slot, Span};
+use crate::slots::{Part, Slot, Span};
 use crate::spill::{self, Spilled};
 use crate::stdio::{Input, Meter, Metered, Output, Stdio};
 use crate::terminal::{OnTerminal, Terminal};
@@ -62,6 +62,7 @@ pub struct Session {
     ledger: Arc<Ledger>,
     programs: Arc<BTreeMap<String, ProgramFile>>,
     share: Share,
+    part: Part,
     /// Holds the private folders; they go with the session.
     _scratch: Option<TempDir>,
 }
@@ -113,6 +114,7 @@ impl Session {
             ledger,
             programs: Arc::default(),
             share: Share::default(),
+            part: Part::default(),
             _scratch: scratch,
         })
     }
@@ -129,6 +131,13 @@ impl Session {
     #[must_use]
     pub fn with_share(self, share: Share) -> Self {
         Self { share, ..self }
+    }
+
+    /// The same with this part of the host's slots: all sessions of one sandbox
+    /// have one.
+    #[must_use]
+    pub fn with_part(self, part: Part) -> Self {
+        Self { part, ..self }
     }
 
     /// Runs a program to its end.
@@ -211,6 +220,23 @@ impl Session {
         self.launch_in(account, scope, call).await
     }
 
+    /// As [`Session::launch`], for a program that outlives the call which
+    /// starts it: all its limits hold, and it takes its slot as one that lasts
+    /// does.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn launch_resident(
+        &self,
+        invocation: &Invocation,
+        streams: Streams,
+    ) -> Result<Launched, RunError> {
+        let limits = self.limits_of(invocation)?;
+        let (account, mut scope, call) = self.admit(invocation, streams, limits)?;
+        scope.span = Span::Lasting;
+        self.launch_in(account, scope, call).await
+    }
+
     async fn launch_in(
         &self,
         account: Account,
@@ -288,7 +314,11 @@ impl Session {
         call: Call,
     ) -> Result<(Slot, Instance), RunError> {
         let deadline = budget.limits.deadline;
-        let slot = self.host.slots().take(scope.span, deadline).await?;
+        let slot = self
+            .host
+            .slots()
+            .take(scope.span, &scope.part, deadline)
+            .await?;
         Ok((slot, scope.launch(call).await?))
     }
 
@@ -312,6 +342,7 @@ impl Session {
             budget: Arc::clone(budget),
             terminal,
             share: self.share.clone(),
+            part: self.part.clone(),
             span: Span::Call,
             depth: 0,
         })

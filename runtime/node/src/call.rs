@@ -123,9 +123,10 @@ async fn prepare(spoken: &Spoken, command: &Command, leave: Leave) -> Result<Pre
     let (sender, events) = events();
     let (streams, reach) = streams::connect(command, &sender);
     let launching = async {
-        match spoken.surface {
-            Surface::Command => session.launch_lasting(&invocation, streams).await,
-            _ => session.launch(&invocation, streams).await,
+        match (spoken.surface, command.lifetime) {
+            (Surface::Command, _) => session.launch_lasting(&invocation, streams).await,
+            (_, Some(_)) => session.launch_resident(&invocation, streams).await,
+            (_, None) => session.launch(&invocation, streams).await,
         }
     };
     let launched = tokio::select! {

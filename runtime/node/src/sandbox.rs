@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use mote_api::{
     Activity, Grants, GuestPath, Limits, Sandbox as Told, SandboxEventKind, SandboxId, SandboxState,
 };
-use mote_host::{Disk, Host, Session, Share};
+use mote_host::{Disk, Host, Part, Session, Share};
+use mote_surface::tally::Tally;
 use mote_surface::{Doings, State, Unavailable};
 use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -37,8 +38,8 @@ use crate::store::{Home, Store, StoreError};
 /// own below it. As long as any call may have.
 pub(crate) const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Calls that run in one sandbox at once; more wait. A node has room for a
-/// thousand, of which no sandbox is to have all.
+/// Calls that run in one sandbox at once; more wait. How many programs they
+/// may be, with what they start, is its [`Part`].
 pub(crate) const MAX_CALLS: usize = 64;
 
 /// Connections that may be open to one sandbox, at all of its ports: an eighth
@@ -69,6 +70,8 @@ pub(crate) struct Sandbox {
     barred: Option<SpecError>,
     /// Of the node's processors; all its sessions have it.
     share: Share,
+    /// Of the node's slots, for the programs of all its calls.
+    part: Part,
     life: Mutex<Life>,
     /// Open while it is called; closed when it rests.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
@@ -160,6 +163,7 @@ impl Sandbox {
             share: Share::of_millis(asked.unwrap_or_default()),
             id: record.id.clone(),
             home,
+            part: shared.host.part(),
             barred,
             life: Mutex::new(Life {
                 record,

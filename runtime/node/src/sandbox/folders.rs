@@ -188,6 +188,7 @@ impl Sandbox {
                 mote_host::OpenError::Host(_) => StartError::Host,
                 error => StartError::Invalid(error.to_string()),
             }
+            let session = session.with_part(self.part.clone());
         })
     }
 

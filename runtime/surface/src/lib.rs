@@ -30,6 +30,7 @@ pub mod proto;
 pub mod rest;
 pub mod runtime;
 mod state;
+pub mod tally;
 #[cfg(test)]
 mod testing;
 mod unread;

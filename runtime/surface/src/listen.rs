@@ -1,6 +1,9 @@
 //! Takes connections and hands their requests on, HTTP/1.1 and HTTP/2 without
 //! TLS on one port, within ceilings that no client can talk its way past.
 
+mod stay;
+mod work;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -20,12 +23,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 
+use crate::tally::Tally;
 use crate::unread::Unread;
+pub use stay::Stay;
+pub(crate) use work::{Begun, Work};
 
 /// Bytes of one request's head: a `mote-call` header of 16 KiB fits beside
 /// whatever else a client sends.
@@ -45,6 +51,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// than ask again at once: handles are freed by connections that end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// One in so many places may be one peer's for connections on trial: somebody
+/// who may call nobody keeps nobody out.
+const TRIAL_PART: usize = 8;
+
 /// What clients of a listener may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenLimits {
@@ -53,7 +63,8 @@ pub struct ListenLimits {
     /// Time in which a request's head has to be there.
     pub head_time: Duration,
     /// Time after which a peer is given up that takes nothing of what is sent
-    /// to it, or does not answer over HTTP/2.
+    /// to it, or does not answer over HTTP/2; and a connection on which nothing
+    /// is asked, whatever is answered to our pings.
     pub idle_time: Duration,
     /// Time in which requests have to end once the listener, or the stay of
     /// their connection, does.
@@ -81,71 +92,6 @@ pub struct Connection {
     pub local: SocketAddr,
 }
 
-/// How long a connection may stay.
-#[derive(Clone, Debug)]
-pub struct Stay {
-    kept: CancellationToken,
-    over: CancellationToken,
-}
-
-impl Stay {
-    /// For as long as its ends like.
-    pub fn kept() -> Self {
-        Self::until(&CancellationToken::new())
-    }
-
-    /// Until this happens.
-    pub fn until(event: &CancellationToken) -> Self {
-        let stay = Self {
-            kept: CancellationToken::new(),
-            over: event.child_token(),
-        };
-        stay.keep();
-        stay
-    }
-
-    /// Until the time for a request's head is over, if nobody keeps it before.
-    pub fn on_trial() -> Self {
-        Self {
-            kept: CancellationToken::new(),
-            over: CancellationToken::new(),
-        }
-    }
-
-    /// Its trial is over.
-    pub fn keep(&self) {
-        self.kept.cancel();
-    }
-
-    /// Whether its trial is over.
-    pub fn is_kept(&self) -> bool {
-        self.kept.is_cancelled()
-    }
-
-    /// It ends, once the requests that it has are answered.
-    pub fn end(&self) {
-        self.over.cancel();
-    }
-
-    /// Whether it ends.
-    pub fn is_over(&self) -> bool {
-        self.over.is_cancelled()
-    }
-
-    /// Completes when it ends, at `trial` the latest if it is not kept by then.
-    async fn ended(&self, trial: Instant) {
-        let tried = async {
-            if timeout_at(trial, self.kept.cancelled()).await.is_ok() {
-                self.over.cancelled().await;
-            }
-        };
-        tokio::select! {
-            () = tried => {}
-            () = self.over.cancelled() => {}
-        }
-    }
-}
-
 /// Serves connections until `shutdown` completes, then lets requests that run
 /// go on for `limits.drain_time` at most. What `opened` gives is kept for as
 /// long as its connection lasts, and is in the extensions of its requests.
@@ -168,7 +114,7 @@ pub async fn serve<S, G: Clone + Send + Sync + 'static>(
 
 /// As [`serve`], for those connections for which `opened` gives something, and
 /// for as long as it lets them stay; others are closed before a byte of them
-/// is read.
+/// is read. So are those on trial of which a peer has too many.
 pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
     listener: TcpListener,
     service: S,
@@ -185,6 +131,7 @@ pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
     let places = Arc::new(Semaphore::new(limits.connections));
     let (open, draining) = (TaskTracker::new(), CancellationToken::new());
     let server = server(&limits);
+    let trials = Tally::new((limits.connections / TRIAL_PART).max(1));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -198,7 +145,15 @@ pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
         let Some((stay, guard)) = opened(ends) else {
             continue;
         };
-        let trial = Instant::now() + limits.head_time;
+        let mut trial = None;
+        if !stay.is_kept() {
+            trial = trials.take(ends.peer.ip().to_canonical());
+            if trial.is_none() {
+                tracing::debug!(peer = %ends.peer, "a connection was closed, for its peer has too many that ask for nothing");
+                continue;
+            }
+        }
+        let tried = Instant::now() + limits.head_time;
         // Small answers would wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
         let given_up = CancellationToken::new();
@@ -211,11 +166,20 @@ pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
             }
         });
         let (unread, connection) = (Unread::of_all(), given_up.clone());
-        let service = service.map_response(move |response| unread.count(response, connection));
+        let work = Work::none();
+        let requests = work.clone();
+        let service = service.map_future(move |answer| {
+            let (begun, unread, connection) =
+                (requests.begin(), unread.clone(), connection.clone());
+            async move {
+                let answered = answer.await;
+                answered.map(|response| unread.count(response, connection, begun))
+            }
+        });
         let (server, draining) = (server.clone(), draining.clone());
         open.spawn(async move {
             let begun = timeout(limits.head_time, begin(stream, limits.idle_time)).await;
-            if let Ok(Ok(stream)) = begun {
+            if let Ok(Ok((stream, http2))) = begun {
                 let io = TokioIo::new(stream);
                 let service = TowerToHyperService::new(service);
                 let mut connection = pin!(server.serve_connection_with_upgrades(io, service));
@@ -223,7 +187,9 @@ pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
                     tokio::select! {
                         biased;
                         ended = connection.as_mut() => return ended,
-                        () = stay.ended(trial) => {}
+                        () = stay.ended(tried, &mut trial) => {}
+                        // HTTP/1.1 has its own time, for the next head.
+                        () = work.rests(limits.idle_time), if http2 => {}
                         () = draining.cancelled() => {}
                     }
                     connection.as_mut().graceful_shutdown();
@@ -239,7 +205,7 @@ pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
                     }
                 }
             }
-            drop((place, guard));
+            drop((place, guard, trial));
         });
     }
     drop(listener);
@@ -249,11 +215,11 @@ pub async fn serve_those<S, G: Clone + Send + Sync + 'static>(
 }
 
 /// Waits for the bytes that tell HTTP/1.1 from HTTP/2, which hyper would wait
-/// for without end. The stream has them still.
+/// for without end. The stream has them still; and whether it is HTTP/2.
 async fn begin(
     mut stream: TcpStream,
     time: Duration,
-) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
+) -> io::Result<(impl AsyncRead + AsyncWrite + Unpin, bool)> {
     let mut head = Vec::with_capacity(PREFACE.len());
     while head.len() < PREFACE.len() && PREFACE.starts_with(&head) {
         let missing = PREFACE.len() - head.len();
@@ -266,13 +232,15 @@ async fn begin(
             break;
         }
     }
+    let http2 = head == PREFACE;
     let (read, write) = stream.into_split();
     let write = Impatient {
         write,
         time,
         stalled: None,
     };
-    Ok(tokio::io::join(io::Cursor::new(head).chain(read), write))
+    let stream = tokio::io::join(io::Cursor::new(head).chain(read), write);
+    Ok((stream, http2))
 }
 
 /// Gives up a peer that takes nothing of what waits for it.
@@ -374,3 +342,6 @@ fn server(limits: &ListenLimits) -> auto::Builder<TokioExecutor> {
         .keep_alive_timeout(limits.idle_time / 2);
     server
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ use http_body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::EVENT_BYTES;
+use crate::listen::Begun;
 
 /// Bytes of answers that may wait to be taken, of all connections together:
 /// thirty of the largest, or what eight thousand callers wait for at once.
@@ -72,11 +73,13 @@ impl Unread {
     }
 
     /// The response, whose pieces are counted from here on until they are
-    /// taken; `connection` is cancelled if others need their room.
+    /// taken; `connection` is cancelled if others need their room. Its request
+    /// is under way until then.
     pub(crate) fn count(
         self,
         response: Response<Body>,
         connection: CancellationToken,
+        begun: Begun,
     ) -> Response<Body> {
         if response.body().is_end_stream() {
             return response;
@@ -87,6 +90,7 @@ impl Unread {
                 source: None,
                 unread: self,
                 connection,
+                begun: Arc::new(begun),
             })
         })
     }
@@ -140,6 +144,7 @@ impl Drop for Held {
 struct Piece {
     bytes: Bytes,
     _held: Held,
+    _begun: Arc<Begun>,
 }
 
 impl AsRef<[u8]> for Piece {
@@ -156,6 +161,7 @@ struct Counted {
     source: Option<Held>,
     unread: Unread,
     connection: CancellationToken,
+    begun: Arc<Begun>,
 }
 
 impl HttpBody for Counted {
@@ -174,7 +180,11 @@ impl HttpBody for Counted {
         let frame = frame.map_data(|bytes| {
             self.source = Some(self.unread.hold(ANSWER_BYTES, &self.connection));
             let held = self.unread.hold(bytes.len(), &self.connection);
-            Bytes::from_owner(Piece { bytes, _held: held })
+            Bytes::from_owner(Piece {
+                bytes,
+                _held: held,
+                _begun: Arc::clone(&self.begun),
+            })
         });
         Poll::Ready(Some(Ok(frame)))
     }
@@ -193,6 +203,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::listen::Work;
 
     const PIECE: usize = 1000;
 
@@ -204,7 +215,9 @@ mod tests {
     async fn answer(unread: &Unread) -> (Body, Bytes, CancellationToken) {
         let connection = CancellationToken::new();
         let response = Response::new(Body::from(vec![b'x'; PIECE]));
-        let counted = unread.clone().count(response, connection.clone());
+        let counted = unread
+            .clone()
+            .count(response, connection.clone(), Work::none().begin());
         let mut body = counted.into_body();
         let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
         (body, piece, connection)
@@ -245,7 +258,7 @@ mod tests {
     #[test]
     fn a_body_keeps_its_length() {
         let response = Response::new(Body::from("four"));
-        let counted = room_for(1).count(response, CancellationToken::new());
+        let counted = room_for(1).count(response, CancellationToken::new(), Work::none().begin());
         assert_eq!(counted.body().size_hint().exact(), Some(4));
     }
 }

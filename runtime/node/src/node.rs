@@ -30,7 +30,7 @@ use crate::metrics::{Metrics, Snapshot, resident_bytes};
 use crate::observe::Observer;
 use crate::policy::Policies;
 use crate::record::Record;
-use crate::sandbox::{Due, LifeError, Sandbox, Shared};
+use crate::sandbox::{Due, LifeError, Sandbox, Shared, seats_of_tenants};
 use crate::store::{Home, Store, StoreError};
 use admission::Admission;
 use names::Names;
@@ -115,6 +115,7 @@ impl Node {
             feed,
             stopping: CancellationToken::new(),
         });
+            seats: seats_of_tenants(),
         let addresses = Addresses::new(config.addresses);
         let admission = Admission::new(&config);
         let kept = readdress(kept, &addresses);

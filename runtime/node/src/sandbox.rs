@@ -4,6 +4,7 @@
 mod counters;
 mod duty;
 mod folders;
+mod seats;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use counters::Counters;
 use duty::Standing;
 pub(crate) use folders::grants;
+use seats::MAX_CONNECTIONS;
+pub(crate) use seats::{Seat, of_tenants as seats_of_tenants};
 
 use crate::duty::log::Log;
 use crate::feed::{Change, Feed};
@@ -42,17 +45,14 @@ pub(crate) const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// may be, with what they start, is its [`Part`].
 pub(crate) const MAX_CALLS: usize = 64;
 
-/// Connections that may be open to one sandbox, at all of its ports: an eighth
-/// of what one port of a node takes. Whoever may call one sandbox keeps nobody
-/// from those of others.
-const MAX_CONNECTIONS: usize = 512;
-
 /// What all sandboxes of a node share.
 pub(crate) struct Shared {
     pub(crate) host: Host,
     pub(crate) store: Store,
     pub(crate) observer: Observer,
     pub(crate) feed: Arc<Feed>,
+    /// Room for connections, of each tenant.
+    pub(crate) seats: Tally<String>,
     /// Those that are pulled, where any are.
     pub(crate) images: Option<Images>,
     /// The node goes down: who follows it is let go.
@@ -80,7 +80,7 @@ pub(crate) struct Sandbox {
     /// Room for calls.
     pub(crate) places: Arc<Semaphore>,
     /// Room for connections.
-    pub(crate) seats: Arc<Semaphore>,
+    seats: Arc<Semaphore>,
     pub(crate) surface: State,
     pub(crate) counters: Counters,
     /// Programs that outlive the call that started them.

@@ -16,22 +16,22 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use mote_api::SandboxId;
 use mote_surface::listen::{Connection, Stay};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::addresses::Addresses;
 use crate::api::Refusal;
 use crate::metrics::{self, Refused, Surface};
 use crate::node::Node;
 use crate::route;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Seat};
 
 /// The one sentence to whoever names nobody whom it may call: whether there is
 /// such a one is not for everybody to know.
 const UNNAMED: &str = "no sandbox that you may call here has the name in the Host header; \
     send NAME.NAMESPACE.svc of one that runs, as requests to its Service do";
 
-/// To whoever would open one more connection than a sandbox may have.
-const CROWDED: &str = "as many connections are open to this sandbox as may be; \
+/// To whoever would open one more connection than a sandbox, or its tenant, may
+/// have.
+const CROWDED: &str = "as many connections are open to this sandbox, or to its namespace's, as may be; \
     close some of them, or send requests over those that are open";
 
 /// A connection that was made; in the extensions of its requests.
@@ -49,7 +49,7 @@ pub(super) struct Called {
     pub(super) stay: Stay,
     /// What it takes up of the sandbox that it is for, or that its requests
     /// named first.
-    seat: Arc<OnceLock<OwnedSemaphorePermit>>,
+    seat: Arc<OnceLock<Seat>>,
 }
 
 impl Called {
@@ -68,9 +68,9 @@ impl Called {
         if self.seat.get().is_some() {
             return true;
         }
-        let seat = Arc::clone(&sandbox.seats).try_acquire_owned();
         // Of two requests at once, one is enough.
-        seat.is_ok_and(|seat| self.seat.set(seat).is_ok() || self.seat.get().is_some())
+        let sit = |seat| self.seat.set(seat).is_ok() || self.seat.get().is_some();
+        sandbox.seat().is_some_and(sit)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! controller ── --listen, mutual TLS ──► Rpc ──► Node ◄── Server ◄── sandboxes' own addresses: anybody
-//! kubelet, Prometheus ── --metrics ──────┘
+//! Prometheus ── --metrics ───────────────┤
+//! kubelet ── --probes ───────────────────┘
 //! ```
 
 mod authorities;
@@ -61,6 +62,7 @@ async fn run(config: Config) -> Result<(), Failure> {
     let identity = identity.map_err(unknown)?;
     let own = daemon::bind(config.listen, &taken("--listen")).await?;
     let page = daemon::bind(config.metrics, &taken("--metrics")).await?;
+    let probes = daemon::bind(config.probes, &taken("--probes")).await?;
     let doors = daemon::open_doors(config.node.addresses, DOOR_TAKEN)?;
     let node = Node::open(config.node).map_err(|error| Failure::Host(error.into()))?;
     let rpc = Rpc::new(node.clone(), config.rpc);
@@ -76,12 +78,19 @@ async fn run(config: Config) -> Result<(), Failure> {
         calls.tasks.spawn(served);
     }
     let timekeeper = daemon::keep_time(&node);
-    let listening = format!("listening on {}, metrics on {}\n", at(&own)?, at(&page)?);
+    let listening = format!(
+        "listening on {}, metrics on {}, probes on {}\n",
+        at(&own)?,
+        at(&page)?,
+        at(&probes)?
+    );
     report::print(listening.as_bytes())?;
     let stopped = || rest.stop.clone().cancelled_owned();
     rest.tasks
         .spawn(rpc.clone().serve(own, identity, stopped()));
     rest.tasks.spawn(rpc.clone().serve_page(page, stopped()));
+    rest.tasks
+        .spawn(rpc.clone().serve_probes(probes, stopped()));
     stops.recv().await;
     tracing::info!(target: "mote_node", seconds = config.drain.as_secs(), "stopping; calls that run may end first");
     rpc.drain();

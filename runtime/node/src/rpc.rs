@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use mote_api::{ByteSize, SandboxId};
 use mote_rpc::v1;
-use mote_surface::listen::ListenLimits;
+use mote_surface::listen::{self, ListenLimits, Stay};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -54,8 +54,11 @@ const TURNS: usize = 256;
 const MAX_WATCHES: usize = 16;
 /// Time for requests to end once the node goes down; watches end at once.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// Connections at once to the page of metrics: a scraper and the kubelet.
+/// Connections at once to the page of metrics: scrapers, whoever they are. Each
+/// has an eighth of them, and none for longer than a page takes.
 const MAX_PAGE_CONNECTIONS: usize = 32;
+/// Connections at once of the kubelet, which makes one for each probe.
+const MAX_PROBE_CONNECTIONS: usize = 32;
 
 /// What a node tells its controller of itself.
 #[derive(Clone, Debug)]
@@ -138,14 +141,25 @@ impl Rpc {
     }
 
     /// Serves `/metrics`, `/healthz` and `/readyz` without TLS, until
-    /// `shutdown` completes.
+    /// `shutdown` completes. Whoever reaches the node may ask for them, so that
+    /// no connection is kept for a second request.
     pub async fn serve_page(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let limits = ListenLimits {
             connections: MAX_PAGE_CONNECTIONS,
             ..ListenLimits::default()
         };
-        let page = page::router(self);
-        mote_surface::listen::serve(listener, page, limits, || (), shutdown).await;
+        let opened = |_| Some((Stay::on_trial(), ()));
+        listen::serve_those(listener, page::router(self), limits, opened, shutdown).await;
+    }
+
+    /// Serves `/healthz` and `/readyz` for the kubelet, where nobody else comes:
+    /// a host that strangers keep from answering would be restarted.
+    pub async fn serve_probes(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let limits = ListenLimits {
+            connections: MAX_PROBE_CONNECTIONS,
+            ..ListenLimits::default()
+        };
+        listen::serve(listener, page::probes(self), limits, || (), shutdown).await;
     }
 
     /// Makes and resumes no sessions any more, and lets those go who watch or

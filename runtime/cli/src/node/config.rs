@@ -43,7 +43,8 @@ of its repository. Names of images come from whoever may make sandboxes: no
 registry is asked at an address that leads to this machine, to its link or to a
 cloud's metadata, and none without TLS, unless --insecure-registry names it.
 
-GET /metrics, /healthz and /readyz are at --metrics, without TLS. Sandboxes,
+GET /metrics, /healthz and /readyz are at --metrics, without TLS; the last two
+at --probes too, where strangers cannot take all the room there is. Sandboxes,
 their files and addresses are kept in --state and are there again after a
 restart. At SIGTERM calls that run have --drain-seconds to end.";
 
@@ -61,6 +62,9 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:7444")]
     metrics: SocketAddr,
     /// Folder in which sandboxes are kept [env: MOTE_STATE] [default: ~/.local/share/mote]
+    /// Address and port of /healthz and /readyz for the kubelet alone, which no stranger reaches
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7445")]
+    probes: SocketAddr,
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Certificate of this node, in PEM
@@ -121,6 +125,7 @@ pub(super) struct Config {
     pub(super) listen: SocketAddr,
     pub(super) metrics: SocketAddr,
     pub(super) files: IdentityFiles,
+    pub(super) probes: SocketAddr,
     pub(super) client: String,
     pub(super) drain: Duration,
     pub(super) compiled: Option<PathBuf>,
@@ -170,6 +175,7 @@ pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failu
         listen: args.listen,
         metrics: args.metrics,
         files: IdentityFiles {
+        probes: args.probes,
             cert: args.tls_cert,
             key: args.tls_key,
             ca: args.tls_ca,

@@ -10,9 +10,15 @@ use super::Rpc;
 use crate::metrics;
 use crate::metrics::Snapshot;
 
+/// All of them.
 pub(super) fn router(rpc: Rpc) -> Router {
+    let metrics = Router::new().route("/metrics", get(metrics_page));
+    metrics.with_state(rpc.clone()).merge(probes(rpc))
+}
+
+/// What tells how the node host is.
+pub(super) fn probes(rpc: Rpc) -> Router {
     Router::new()
-        .route("/metrics", get(metrics_page))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
         .with_state(rpc)

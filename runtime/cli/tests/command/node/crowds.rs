@@ -1,4 +1,5 @@
-//! Many who call one session, and what is left for the others.
+//! Many who call one session, or the host itself, and what is left for the
+//! others.
 
 use std::net::IpAddr;
 
@@ -6,10 +7,12 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::harness::{Host, sh, spec, within};
-use super::wire::answer;
+use super::wire::{Http2, answer};
 
 /// Connections that may be open to one session.
 const MOST: usize = 512;
+/// Connections that may be open to the page of metrics.
+const PAGE_PLACES: usize = 32;
 /// An address that sessions share.
 const ADDRESS: &str = "127.79.0.1";
 
@@ -76,4 +79,26 @@ async fn so_do_those_who_name_it_at_an_address_that_it_shares() {
     assert_eq!(health(&mut other, "work-2.default").await.unwrap().0, 200);
     let again = health(&mut crowd[0], "work-1.default").await;
     assert_eq!(again.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn no_stranger_keeps_the_kubelet_or_a_scraper_from_a_host() {
+    let host = Host::start().await;
+    let page = async || within(TcpStream::connect(host.page())).await.unwrap();
+    let mut first = Http2::over(page().await).await;
+    let mut crowd = Vec::new();
+    for _ in 0..PAGE_PLACES {
+        crowd.push(page().await);
+    }
+    assert_eq!(host.probe("/healthz").await.0, 200);
+    assert_eq!(host.probe("/readyz").await.0, 200);
+    assert_eq!(host.probe("/metrics").await.0, 404);
+    // One at another address is not kept waiting by those of this one.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 9], 0).into()).unwrap();
+    let mut scraper = within(socket.connect(host.page())).await.unwrap();
+    let asked = "GET /metrics HTTP/1.1\r\nhost: node\r\n\r\n";
+    assert_eq!(answer(&mut scraper, asked).await.unwrap().0, 200);
+    // And those that came in time do not stay, though they answer pings.
+    first.ends().await;
 }

@@ -39,6 +39,7 @@ pub(super) struct Host {
     child: Child,
     rpc: SocketAddr,
     page: SocketAddr,
+    probes: SocketAddr,
     state: TempDir,
     pub(super) tls: TempDir,
     flags: Vec<String>,
@@ -66,11 +67,12 @@ impl Host {
         authority.equip(tls.path());
         let flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
         let addresses = addresses.to_owned();
-        let (child, rpc, page) = start(&state, &tls, &addresses, &flags);
+        let (child, [rpc, page, probes]) = start(&state, &tls, &addresses, &flags);
         Self {
             child,
             rpc,
             page,
+            probes,
             state,
             tls,
             flags,
@@ -85,7 +87,9 @@ impl Host {
         kill_process(Pid::from_child(&self.child), Signal::KILL).unwrap();
         self.child.wait().unwrap();
         let Self { state, tls, .. } = self;
-        (self.child, self.rpc, self.page) = start(state, tls, &self.addresses, &self.flags);
+        let (child, told) = start(state, tls, &self.addresses, &self.flags);
+        self.child = child;
+        [self.rpc, self.page, self.probes] = told;
     }
 
     /// Asks it to end.
@@ -136,9 +140,17 @@ impl Host {
 
     /// A page of the node's own.
     pub(super) async fn get(&self, path: &str) -> (u16, String) {
-        let response = within(reqwest::get(format!("http://{}{path}", self.page))).await;
-        let response = response.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
+        get(self.page, path).await
+    }
+
+    /// What the kubelet is told.
+    pub(super) async fn probe(&self, path: &str) -> (u16, String) {
+        get(self.probes, path).await
+    }
+
+    /// Where the node's own pages are.
+    pub(super) fn page(&self) -> SocketAddr {
+        self.page
     }
 }
 
@@ -149,17 +161,24 @@ impl Drop for Host {
     }
 }
 
+async fn get(at: SocketAddr, path: &str) -> (u16, String) {
+    let response = within(reqwest::get(format!("http://{at}{path}"))).await;
+    let response = response.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
 fn start(
     state: &TempDir,
     tls: &TempDir,
     addresses: &str,
     flags: &[String],
-) -> (Child, SocketAddr, SocketAddr) {
+) -> (Child, [SocketAddr; 3]) {
     let mut command = mote(&shared_cache());
     command
         .args(["node", "--node-name", "worker-1"])
         .args(["--addresses", addresses])
         .args(["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"])
+        .args(["--probes", "127.0.0.1:0"])
         .arg("--state")
         .arg(state.path())
         .args(flags)
@@ -174,9 +193,12 @@ fn start(
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.next().unwrap().unwrap();
-    let rest = line.strip_prefix("listening on ").unwrap();
-    let (rpc, page) = rest.split_once(", metrics on ").unwrap();
-    (child, rpc.parse().unwrap(), page.parse().unwrap())
+    let told: Vec<_> = line.split(", ").collect();
+    let told = ["listening", "metrics", "probes"].map(|what| {
+        let at = |told: &&str| told.strip_prefix(what)?.strip_prefix(" on ")?.parse().ok();
+        told.iter().find_map(at).unwrap()
+    });
+    (child, told)
 }
 
 /// A client, as the controller is one.

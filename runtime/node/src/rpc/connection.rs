@@ -1,4 +1,11 @@
 //! Connections of controllers: taken, shaken hands with, counted.
+//!
+//! ```text
+//! accepted ─ Handshakes: so many at once ─► a controller's ─ place ─► service
+//!               └─ past it, the oldest of whoever has most ─► refused
+//! ```
+
+mod handshakes;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,9 +28,12 @@ use crate::audit::{Brake, Entry, Refusal};
 use crate::metrics::{Connection as Counted, Refused, Surface};
 use crate::observe::Observer;
 use crate::sandbox::Shared;
+use handshakes::Handshakes;
 
-/// Connections at once: each controller has one or two. More wait to be taken.
+/// Connections of controllers at once: each has one or two. More are closed.
 const MAX_CONNECTIONS: usize = 64;
+/// Connections at once whose peers have not shown yet who they are.
+const MAX_HANDSHAKES: usize = 128;
 /// Time in which a peer has to have shown who it is.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 /// How long to wait after the system had no room for a connection, rather
@@ -40,14 +50,12 @@ pub(super) async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let identity = Arc::new(identity);
+    let handshakes = Handshakes::at_most(MAX_HANDSHAKES);
     let strangers = Arc::new(Strangers {
         shared,
         brake: Brake::new(),
     });
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -56,14 +64,15 @@ pub(super) async fn accept(
                 continue;
             }
         };
+        let handshake = handshakes.begin(peer.ip().to_canonical());
         let (identity, taken) = (Arc::clone(&identity), taken.clone());
-        let strangers = Arc::clone(&strangers);
+        let (strangers, places) = (Arc::clone(&strangers), Arc::clone(&places));
         tokio::spawn(async move {
             let counted = strangers.shared.observer.metrics.connection();
-            let shaken = tokio::time::timeout(HANDSHAKE_TIME, shake(stream, &identity)).await;
-            let shaken = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            match shaken {
-                Ok(stream) => {
+            let let_in = let_in(stream, &identity, places);
+            let let_in = handshake.within(HANDSHAKE_TIME, let_in).await;
+            match let_in {
+                Ok((stream, place)) => {
                     let peer = Peer {
                         name: identity.client(),
                         address: peer,
@@ -103,9 +112,24 @@ impl Strangers {
         // have expired are found out.
         if self.brake.admits() {
             let why = Stranger::from(error);
-            tracing::warn!(%peer, %why, "a connection was refused, for it did not show that it is a controller's");
+            tracing::warn!(%peer, %why, "a connection was refused");
         }
     }
+}
+
+/// Finds out who it is, and takes a place if there is one.
+async fn let_in(
+    stream: TcpStream,
+    identity: &Arc<Identity>,
+    places: Arc<Semaphore>,
+) -> io::Result<(TlsStream<TcpStream>, OwnedSemaphorePermit)> {
+    let stream = shake(stream, identity).await?;
+    let place = places.try_acquire_owned().map_err(|_| {
+        io::Error::other(format!(
+            "it is a controller's, and {MAX_CONNECTIONS} of theirs are open, which is the most; see who makes them"
+        ))
+    })?;
+    Ok((stream, place))
 }
 
 async fn shake(stream: TcpStream, identity: &Arc<Identity>) -> io::Result<TlsStream<TcpStream>> {

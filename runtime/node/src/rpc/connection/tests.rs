@@ -3,6 +3,7 @@
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream as ClientStream;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::*;
@@ -38,15 +39,25 @@ impl Door {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A controller comes in; gives how long it had to wait.
-    async fn wait(&mut self) -> Duration {
-        let begun = Instant::now();
+    /// A controller shows who it is.
+    async fn knock(&self) -> ClientStream<TcpStream> {
         let connector = TlsConnector::from(Arc::clone(&self.client));
         let name = NODE.try_into().unwrap();
         let stream = self.connect().await;
-        let (client, taken) = tokio::join!(connector.connect(name, stream), self.taken.recv());
-        client.unwrap();
-        assert_eq!(taken.unwrap().peer.who(), "mote-controller@127.0.0.1");
+        connector.connect(name, stream).await.unwrap()
+    }
+
+    /// A controller comes in.
+    async fn enter(&mut self) -> (ClientStream<TcpStream>, Connection) {
+        let client = self.knock().await;
+        (client, self.taken.recv().await.unwrap())
+    }
+
+    /// A controller comes in; gives how long it had to wait.
+    async fn wait(&mut self) -> Duration {
+        let begun = Instant::now();
+        let (_client, taken) = self.enter().await;
+        assert_eq!(taken.peer.who(), "mote-controller@127.0.0.1");
         begun.elapsed()
     }
 }
@@ -63,17 +74,30 @@ async fn who_says_nothing_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_come_in_than_there_is_room_for() {
+async fn those_who_say_nothing_keep_no_controller_out_however_many_come() {
     let mut door = Door::open().await;
     let mut silent = Vec::new();
-    for _ in 1..MAX_CONNECTIONS {
+    for _ in 0..MAX_HANDSHAKES + 9 {
         silent.push(door.connect().await);
     }
-    assert!(door.wait().await < HANDSHAKE_TIME, "there is room for one");
+    assert!(door.wait().await < HANDSHAKE_TIME);
+    // Who was first made room for the last.
+    let begun = Instant::now();
+    silent[0].read_to_end(&mut Vec::new()).await.unwrap();
+    assert!(begun.elapsed() < HANDSHAKE_TIME);
+}
 
+#[tokio::test(start_paused = true)]
+async fn no_more_controllers_come_in_than_there_is_room_for() {
     let mut door = Door::open().await;
+    let mut held = Vec::new();
     for _ in 0..MAX_CONNECTIONS {
-        silent.push(door.connect().await);
+        held.push(door.enter().await);
     }
-    assert!(door.wait().await >= HANDSHAKE_TIME, "until one gives up");
+    let mut late = door.knock().await;
+    let ended = late.read_to_end(&mut Vec::new()).await;
+    assert_eq!(ended.unwrap_or(0), 0);
+    assert!(door.taken.is_empty());
+    held.pop();
+    door.enter().await;
 }

@@ -13,17 +13,21 @@ impl Rpc {
         let Some(mut changes) = feed.changes() else {
             return;
         };
+        // Those that ended before anybody listened.
+        self.give_all_back().await;
         loop {
             match changes.recv().await {
                 Ok(Change::Session(id)) => self.give_back(&id).await,
                 Ok(Change::Node) => {}
-                Err(RecvError::Lagged(_)) => {
-                    for sandbox in self.0.node.all() {
-                        self.give_back(&sandbox.id).await;
-                    }
-                }
+                Err(RecvError::Lagged(_)) => self.give_all_back().await,
                 Err(RecvError::Closed) => return,
             }
+        }
+    }
+
+    async fn give_all_back(&self) {
+        for sandbox in self.0.node.all() {
+            self.give_back(&sandbox.id).await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use mote_api::Limits;
 use mote_host::{Compiler, HostConfig};
 use mote_rpc::v1::ensure_result::Result as Answer;
@@ -16,6 +17,7 @@ use super::wanted::tests::spec;
 use super::*;
 use crate::config::{NodeConfig, SandboxLimits};
 use crate::node::most_limits;
+use crate::sandbox::Sandbox;
 
 /// A node that runs nothing, on this folder.
 pub(super) fn open(state: &Path, change: impl FnOnce(&mut NodeConfig)) -> Rpc {
@@ -229,4 +231,57 @@ async fn of_the_same_session_asked_for_at_once_there_is_one() {
     let first = sessions.next().unwrap();
     assert!(sessions.all(|session| session == first));
     assert_eq!(rpc.info().sessions, 1);
+}
+
+fn found(rpc: &Rpc, session: &Session) -> Arc<Sandbox> {
+    rpc.0.node.find(&session.uid.parse().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn memory_of_what_ended_before_anybody_kept_the_books_is_given_back() {
+    let state = tempfile::tempdir().unwrap();
+    let rpc = open(state.path(), |_| {});
+    let asked = SessionSpec {
+        active_deadline_seconds: 1,
+        ..numbered(1)
+    };
+    let made = ensure(&rpc, asked).await;
+    let later = Timestamp::now() + SignedDuration::from_secs(60);
+    found(&rpc, &made).end_if_overdue(later).await;
+    assert_ne!(rpc.info().reserved_bytes, 0);
+    let books = tokio::spawn(rpc.clone().keep_books());
+    let mut watch = rpc.watch().unwrap();
+    loop {
+        let event = watch.next().await.unwrap().unwrap().event;
+        if matches!(event, Some(Event::Node(node)) if node.reserved_bytes == 0) {
+            break;
+        }
+    }
+    books.abort();
+}
+
+#[tokio::test]
+async fn no_tenant_takes_all_connections_however_many_sessions_it_has() {
+    let state = tempfile::tempdir().unwrap();
+    let rpc = open(state.path(), |_| {});
+    let session = async |n, namespace: &str| {
+        let asked = SessionSpec {
+            namespace: namespace.to_owned(),
+            ..numbered(n)
+        };
+        found(&rpc, &ensure(&rpc, asked).await)
+    };
+    let mut seats = Vec::new();
+    for n in 1..=4 {
+        let one = session(n, "greedy").await;
+        while let Some(seat) = one.seat() {
+            seats.push(seat);
+        }
+        assert_eq!(seats.len(), 512 * n as usize);
+    }
+    let one_more = session(5, "greedy").await;
+    assert!(one_more.seat().is_none());
+    assert!(session(6, "other").await.seat().is_some());
+    seats.pop();
+    assert!(one_more.seat().is_some());
 }

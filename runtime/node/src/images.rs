@@ -151,7 +151,7 @@ impl Images {
         let login = credentials.login(reference);
         let print = login.map(|login| login.fingerprint(reference.registry()));
         let key = Key::new(reference, print.map_or(Access::Anybody, Access::Login));
-        let answer = self.0.shelf().ask(&key, Instant::now());
+        let answer = self.0.shelf().ask(&key, tenant, Instant::now());
         match answer {
             Answer::Here(image) => Ok(image),
             Answer::Pending => Err(Missing::Pending),

@@ -8,7 +8,7 @@
 //!    └─► Failed ── for a while; then it is pulled again
 //! ```
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,6 +27,9 @@ pub(super) const MAX_IMAGES: usize = 256;
 const MAX_NAMES: usize = 1024;
 /// Images that are on their way or wait for it, of all tenants.
 const MAX_FLIGHTS: usize = 256;
+/// Of these, those that one tenant asked for first: more than anybody's objects
+/// name at once, and sixteen tenants have to agree to keep out another.
+const MAX_FLIGHTS_OF_A_TENANT: usize = 16;
 /// Failures that are remembered. Past it the oldest is forgotten, and its
 /// image pulled again as if for the first time.
 const MAX_FAILURES: usize = 1024;
@@ -107,7 +110,8 @@ impl Kept {
 pub(super) struct Shelf {
     kept: HashMap<Digest, Kept>,
     names: HashMap<Key, Name>,
-    flights: HashSet<Key>,
+    /// By who asked for them first.
+    flights: HashMap<Key, String>,
     failures: HashMap<Key, Failed>,
     /// Bytes of programs that may be kept, and those promised to pulls.
     capacity: u64,
@@ -121,7 +125,7 @@ impl Shelf {
         Self {
             kept: HashMap::new(),
             names: HashMap::new(),
-            flights: HashSet::new(),
+            flights: HashMap::new(),
             failures: HashMap::new(),
             capacity,
             promised: 0,
@@ -129,12 +133,12 @@ impl Shelf {
         }
     }
 
-    /// What is to be done for who asks for this.
-    pub(super) fn ask(&mut self, key: &Key, now: Instant) -> Answer {
+    /// What is to be done for this tenant, who asks for this.
+    pub(super) fn ask(&mut self, key: &Key, tenant: &str, now: Instant) -> Answer {
         if let Some(image) = self.find(key, now) {
             return Answer::Here(image);
         }
-        if self.flights.contains(key) {
+        if self.flights.contains_key(key) {
             return Answer::Pending;
         }
         if let Some(failed) = self.failures.get(key)
@@ -147,7 +151,13 @@ impl Shelf {
                 "{MAX_FLIGHTS} images are being pulled on this node, which is the most; ask again later"
             )));
         }
-        self.flights.insert(key.clone());
+        let own = self.flights.values().filter(|it| *it == tenant).count();
+        if own >= MAX_FLIGHTS_OF_A_TENANT {
+            return Answer::Failed(Failure::NoRoom(format!(
+                "{MAX_FLIGHTS_OF_A_TENANT} images are being pulled on this node for namespace {tenant}, which is the most for one; ask again later"
+            )));
+        }
+        self.flights.insert(key.clone(), tenant.to_owned());
         Answer::Pull
     }
 
@@ -339,6 +349,7 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+    const TENANT: &str = "default";
 
     fn image(n: u8) -> Image {
         Image {
@@ -366,7 +377,7 @@ mod tests {
     }
 
     fn pull(shelf: &mut Shelf, key: &Key, access: Access, n: u8, now: Instant) {
-        assert!(matches!(shelf.ask(key, now), Answer::Pull));
+        assert!(matches!(shelf.ask(key, TENANT, now), Answer::Pull));
         shelf.put(image(n), now);
         shelf.arrived(key, access, false, Digest::from_bytes([n; 32]), now);
     }
@@ -374,13 +385,16 @@ mod tests {
     #[test]
     fn what_is_asked_for_by_many_is_pulled_once() {
         let (mut shelf, now) = (Shelf::new(10 * MIB), Instant::now());
-        assert!(matches!(shelf.ask(&public("a"), now), Answer::Pull));
+        assert!(matches!(shelf.ask(&public("a"), TENANT, now), Answer::Pull));
         for _ in 0..50 {
-            assert!(matches!(shelf.ask(&public("a"), now), Answer::Pending));
+            assert!(matches!(
+                shelf.ask(&public("a"), TENANT, now),
+                Answer::Pending
+            ));
         }
         let digest = shelf.put(image(1), now).digest;
         shelf.arrived(&public("a"), Access::Anybody, false, digest, now);
-        let Answer::Here(found) = shelf.ask(&public("a"), now) else {
+        let Answer::Here(found) = shelf.ask(&public("a"), TENANT, now) else {
             panic!("it has arrived");
         };
         assert_eq!((found.digest, shelf.ended()), (digest, 1));
@@ -392,14 +406,23 @@ mod tests {
         let (mut shelf, now) = (Shelf::new(10 * MIB), Instant::now());
         let (mine, yours) = (Access::Login([1; 32]), Access::Login([2; 32]));
         pull(&mut shelf, &key("a", mine), mine, 1, now);
-        assert!(matches!(shelf.ask(&key("a", mine), now), Answer::Here(_)));
-        assert!(matches!(shelf.ask(&key("a", yours), now), Answer::Pull));
-        assert!(matches!(shelf.ask(&public("a"), now), Answer::Pull));
+        assert!(matches!(
+            shelf.ask(&key("a", mine), TENANT, now),
+            Answer::Here(_)
+        ));
+        assert!(matches!(
+            shelf.ask(&key("a", yours), TENANT, now),
+            Answer::Pull
+        ));
+        assert!(matches!(shelf.ask(&public("a"), TENANT, now), Answer::Pull));
         assert!(shelf.names_of(&Digest::from_bytes([1; 32])).is_empty());
         // The registry gave this one to anybody, whatever was shown.
         pull(&mut shelf, &key("b", mine), Access::Anybody, 2, now);
         for access in [mine, yours, Access::Anybody] {
-            assert!(matches!(shelf.ask(&key("b", access), now), Answer::Here(_)));
+            assert!(matches!(
+                shelf.ask(&key("b", access), TENANT, now),
+                Answer::Here(_)
+            ));
         }
         assert_eq!(shelf.names_of(&Digest::from_bytes([2; 32])), ["b"]);
     }
@@ -408,22 +431,22 @@ mod tests {
     fn a_failure_is_told_for_a_while_that_doubles_up_to_five_minutes() {
         let (mut shelf, mut now) = (Shelf::new(10 * MIB), Instant::now());
         for seconds in [10, 20, 40, 80, 160, 300, 300] {
-            assert!(matches!(shelf.ask(&public("a"), now), Answer::Pull));
+            assert!(matches!(shelf.ask(&public("a"), TENANT, now), Answer::Pull));
             shelf.failed(&public("a"), unknown("none"), now);
             now += Duration::from_secs(seconds) - Duration::from_millis(1);
             assert!(
-                matches!(shelf.ask(&public("a"), now), Answer::Failed(failure) if failure == unknown("none"))
+                matches!(shelf.ask(&public("a"), TENANT, now), Answer::Failed(failure) if failure == unknown("none"))
             );
             now += Duration::from_millis(1);
         }
         // Whoever comes with something else to show is not told to wait.
         let mine = key("a", Access::Login([1; 32]));
-        assert!(matches!(shelf.ask(&mine, now), Answer::Pull));
+        assert!(matches!(shelf.ask(&mine, TENANT, now), Answer::Pull));
         now += 2 * LONGEST_WAIT;
-        assert!(matches!(shelf.ask(&public("a"), now), Answer::Pull));
+        assert!(matches!(shelf.ask(&public("a"), TENANT, now), Answer::Pull));
         shelf.failed(&public("a"), unknown("none"), now);
         now += FIRST_WAIT;
-        assert!(matches!(shelf.ask(&public("a"), now), Answer::Pull));
+        assert!(matches!(shelf.ask(&public("a"), TENANT, now), Answer::Pull));
         shelf.put(image(1), now);
         shelf.arrived(&public("a"), Access::Anybody, false, image(1).digest, now);
         assert!(shelf.failures.is_empty());
@@ -436,9 +459,18 @@ mod tests {
         shelf.name(public("latest"), true, image(1).digest, now);
         shelf.name(public("v1"), false, image(1).digest, now);
         let later = now + MOVING_TAG_HOLDS;
-        assert!(matches!(shelf.ask(&public("latest"), now), Answer::Here(_)));
-        assert!(matches!(shelf.ask(&public("latest"), later), Answer::Pull));
-        assert!(matches!(shelf.ask(&public("v1"), later), Answer::Here(_)));
+        assert!(matches!(
+            shelf.ask(&public("latest"), TENANT, now),
+            Answer::Here(_)
+        ));
+        assert!(matches!(
+            shelf.ask(&public("latest"), TENANT, later),
+            Answer::Pull
+        ));
+        assert!(matches!(
+            shelf.ask(&public("v1"), TENANT, later),
+            Answer::Here(_)
+        ));
         assert_eq!(shelf.names_of(&image(1).digest), ["v1"]);
     }
 
@@ -451,14 +483,20 @@ mod tests {
             pull(&mut shelf, &name, Access::Anybody, n, at(n.into()));
         }
         let held = shelf.get(&image(1).digest, at(4)).unwrap();
-        assert!(matches!(shelf.ask(&public("2"), at(5)), Answer::Here(_)));
+        assert!(matches!(
+            shelf.ask(&public("2"), TENANT, at(5)),
+            Answer::Here(_)
+        ));
         let gone = shelf.promise(MIB).unwrap();
         assert_eq!(
             gone.iter().map(|image| image.digest).collect::<Vec<_>>(),
             [image(3).digest]
         );
         assert!(!shelf.has_program(&image(3).program));
-        assert!(matches!(shelf.ask(&public("3"), at(6)), Answer::Pull));
+        assert!(matches!(
+            shelf.ask(&public("3"), TENANT, at(6)),
+            Answer::Pull
+        ));
         // One is held, one promised: there is room for one more, not for two.
         let error = shelf.promise(2 * MIB).unwrap_err();
         assert!(matches!(error, Failure::NoRoom(text) if text.contains("--image-disk")));
@@ -505,12 +543,32 @@ mod tests {
             (MAX_FAILURES, MAX_NAMES)
         );
         for n in 0..MAX_FLIGHTS {
-            assert!(matches!(
-                shelf.ask(&public(&format!("f{n}")), now),
-                Answer::Pull
-            ));
+            let tenant = (n / MAX_FLIGHTS_OF_A_TENANT).to_string();
+            let flight = shelf.ask(&public(&format!("f{n}")), &tenant, now);
+            assert!(matches!(flight, Answer::Pull));
         }
-        let full = shelf.ask(&public("one more"), now);
+        let full = shelf.ask(&public("one more"), TENANT, now);
         assert!(matches!(full, Answer::Failed(Failure::NoRoom(_))));
+    }
+
+    #[test]
+    fn one_tenants_pulls_leave_room_for_those_of_others() {
+        let (mut shelf, now) = (Shelf::new(MIB), Instant::now());
+        for n in 0..MAX_FLIGHTS_OF_A_TENANT {
+            let flight = shelf.ask(&public(&n.to_string()), "greedy", now);
+            assert!(matches!(flight, Answer::Pull));
+        }
+        let more = shelf.ask(&public("more"), "greedy", now);
+        assert!(
+            matches!(more, Answer::Failed(Failure::NoRoom(text)) if text.contains("namespace greedy"))
+        );
+        let others = [
+            shelf.ask(&public("more"), "other", now),
+            shelf.ask(&public("more"), "greedy", now),
+        ];
+        assert!(matches!(others, [Answer::Pull, Answer::Pending]));
+        shelf.failed(&public("0"), unknown("none"), now);
+        let again = shelf.ask(&public("again"), "greedy", now);
+        assert!(matches!(again, Answer::Pull), "one has ended");
     }
 }

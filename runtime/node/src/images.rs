@@ -78,7 +78,8 @@ struct Inner {
     feed: Arc<Feed>,
     places: Semaphore,
     tenants: Turns<String, Semaphore>,
-    /// Images that are pulled under two names at once come once.
+    /// Images that are pulled under two names at once come once, if the first
+    /// comes soon.
     arriving: Turns<Digest, tokio::sync::Mutex<()>>,
 }
 

@@ -22,6 +22,10 @@ use crate::feed::Change;
 /// at 1 MiB/s. A registry that sends a byte now and then holds a place no
 /// longer.
 const PULL_TIME: Duration = Duration::from_secs(5 * 60);
+/// How long a pull waits for another of the same image, which is most often
+/// about to end: who waits longer may wait for a registry that is slow on
+/// purpose, and has one of its own.
+const OTHERS_TIME: Duration = Duration::from_secs(10);
 
 /// A pull that is told how it ended, even if it is given up.
 struct Flight {
@@ -127,7 +131,7 @@ impl Inner {
         let resolved = resolved.map_err(|_| slow())??;
         let digest = resolved.digest;
         let arriving = self.arriving.of(digest);
-        let _turn = arriving.lock().await;
+        let _turn = tokio::time::timeout(OTHERS_TIME, arriving.lock()).await;
         let here = self.shelf().get(&digest, Instant::now());
         if here.is_none() {
             let layer = resolved.layer;
@@ -219,7 +223,8 @@ impl Inner {
             .map_err(|rejection| Failure::Invalid(format!("its program is refused: {rejection}")))
     }
 
-    /// Puts what was pulled among the others.
+    /// Puts what was pulled among the others, unless it came by another name
+    /// meanwhile.
     async fn keep(self: &Arc<Self>, draft: Draft, resolved: Resolved) -> Result<(), Failure> {
         let Resolved {
             digest,
@@ -229,6 +234,9 @@ impl Inner {
         self.blocking(move |inner| {
             // Under its lock, so that none that leaves is in the way.
             let mut shelf = inner.shelf();
+            if shelf.get(&digest, Instant::now()).is_some() {
+                return Ok(());
+            }
             let path = inner.disk.keep(&draft, &digest, &manifest)?;
             let image = Image {
                 digest,
@@ -246,7 +254,9 @@ impl Inner {
     /// Writes down by which names anybody may have an image.
     async fn remember_names(self: &Arc<Self>, digest: Digest) -> Result<(), Failure> {
         self.blocking(move |inner| {
-            let names = inner.shelf().names_of(&digest);
+            // Under its lock: another pull may have brought the same image.
+            let shelf = inner.shelf();
+            let names = shelf.names_of(&digest);
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             inner.disk.name(&digest, &names)
         })

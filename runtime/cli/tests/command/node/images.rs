@@ -7,8 +7,11 @@ use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::{NodeInfo, Session, SessionSpec};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
-use super::harness::{Controller, Event, Host, said, spec, uid};
+use super::harness::{Controller, Event, Host, said, spec, uid, within};
 use crate::harness::guest;
 
 /// An address of its own for a registry, on which every port is free.
@@ -127,6 +130,54 @@ async fn fifty_sessions_at_once_pull_their_image_once() {
     );
     assert_eq!(node.pulls, 1);
     assert!(node.images.contains(&image), "{:?}", node.images);
+}
+
+/// Leads to a registry at an address of its own, and tells when a layer is
+/// asked for, which never comes.
+async fn stalling(registry: &Registry) -> (String, oneshot::Receiver<()>) {
+    let own = authority();
+    let listener = TcpListener::bind(&own).await.unwrap();
+    let (to, (tell, told)) = (registry.authority().to_owned(), oneshot::channel());
+    tokio::spawn(async move {
+        let mut tell = Some(tell);
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(&to).await.unwrap();
+            let (mut asked, mut answers) = (Vec::new(), vec![0; 64 << 10]);
+            loop {
+                asked.clear();
+                tokio::select! {
+                    read = client.read_buf(&mut asked) => if read.unwrap_or(0) == 0 { break },
+                    read = server.read(&mut answers) => match read.unwrap_or(0) {
+                        0 => break,
+                        bytes => client.write_all(&answers[..bytes]).await.unwrap(),
+                    },
+                }
+                if asked.windows(7).any(|it| it == b"/blobs/") {
+                    let _ = tell.take().map(|tell| tell.send(()));
+                    std::future::pending::<()>().await;
+                }
+                server.write_all(&asked).await.unwrap();
+            }
+        }
+    });
+    (own, told)
+}
+
+#[tokio::test]
+async fn a_slow_registry_does_not_keep_an_image_from_those_who_have_another() {
+    let registry = open();
+    push_program(&registry, "tools/end", "1", "probes/ends_at_once.wasm").await;
+    let (slow, stalls) = stalling(&registry).await;
+    let node = node(&registry, &["--insecure-registry", &slow]).await;
+    let controller = node.controller().await;
+    let pending = controller
+        .refusal(of(1, &format!("{slow}/tools/end:1")))
+        .await;
+    assert_eq!(pending.0, Reason::ImagePending);
+    within(stalls).await.unwrap();
+    let other = of(2, &registry.image("tools/end:1"));
+    within(made(&controller, other)).await;
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ pub use files::{Disk, DiskFull, DiskUse, FolderLimit, HeldFile, Unlinked};
 pub use host::{Host, HostConfig, Places};
 pub use pipe::{PIPE_BYTES, PipeReader, PipeWriter, line_pipe, pipe};
 pub use session::{Launched, ProgramFile, Session, Streams};
+pub use slots::Part;
 pub use stdio::{Capture, Input, Output, Sink};
 pub use terminal::Terminal;
-pub use slots::Part;
 pub use turns::Share;

@@ -10,6 +10,7 @@ mod policies;
 mod secrets;
 mod shared;
 mod shares;
+mod slots;
 mod volumes;
 mod watches;
 mod wire;

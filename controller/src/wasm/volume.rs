@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use mote_rpc::rules::MAX_FILE_BYTES as MAX_BYTES;
 use mote_rpc::v1::volume::Source as Told;
 use mote_rpc::v1::{self, EmptyDir, File, Files};
 
 use super::env::EnvValue;
 use super::source::{Budget, Missing, Source, Sources};
-
-/// Most bytes of files that the objects of one session's volumes bring. One
-/// object has a mebibyte at most; these go to the node in one message.
-const MAX_BYTES: usize = 4 << 20;
 
 /// A volume.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +29,27 @@ pub enum Content {
     },
     /// What objects say.
     Files(Vec<Portion>),
+}
+
+impl Content {
+    /// Whether this can be a folder in it: programs make folders, and objects
+    /// bring those that their files name.
+    pub(super) fn may_have_folder(&self, path: &str) -> bool {
+        let below = |file: &str| {
+            let rest = file.strip_prefix(path);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        match self {
+            Self::Empty { .. } => true,
+            Self::Files(portions) => portions.iter().any(|portion| match portion {
+                // Keys are names, and no paths.
+                Portion::Source { items, .. } => {
+                    items.iter().flatten().any(|item| below(&item.path))
+                }
+                Portion::Field { path, .. } => below(path),
+            }),
+        }
+    }
 }
 
 /// Files of one object.

@@ -6,12 +6,8 @@ use crate::ByteSize;
 
 /// Longest deadline: a call that needs more than a day is no tool call.
 const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Largest memory ceiling: what one 32-bit wasm memory can hold.
-const MAX_MEMORY: ByteSize = ByteSize::gib(4);
 /// Most programs at once: each reserves gigabytes of address space.
 const MAX_PROCESSES: u32 = 1000;
-/// Smallest memory ceiling: one wasm page.
-const MIN_MEMORY: ByteSize = ByteSize::kib(64);
 
 /// Ceilings for one invocation and all the children it spawns, together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +68,13 @@ pub struct LimitsError {
 }
 
 impl Limits {
+    /// Smallest memory ceiling: one wasm page.
+    pub const MIN_MEMORY: ByteSize = ByteSize::kib(64);
+    /// Largest memory ceiling: what one 32-bit wasm memory can hold.
+    pub const MAX_MEMORY: ByteSize = ByteSize::gib(4);
+    /// Most files that a node gives one sandbox, unless told otherwise.
+    pub const MOST_DISK: ByteSize = ByteSize::gib(16);
+
     /// Checks that a sandbox can have these ceilings.
     ///
     /// # Errors
@@ -92,11 +95,11 @@ impl Limits {
                 "more than 0s and at most 24h".to_owned(),
             );
         }
-        if self.memory < MIN_MEMORY || self.memory > MAX_MEMORY {
+        if self.memory < Self::MIN_MEMORY || self.memory > Self::MAX_MEMORY {
             return wrong(
                 "memory",
                 &self.memory,
-                format!("{MIN_MEMORY} to {MAX_MEMORY}"),
+                format!("{} to {}", Self::MIN_MEMORY, Self::MAX_MEMORY),
             );
         }
         if self.processes > MAX_PROCESSES {

@@ -63,6 +63,11 @@ impl GuestPath {
         format!("/{}", parts.join("/")).parse()
     }
 
+    /// Whether one of the two is the other or lies in it.
+    pub fn meets(&self, other: &GuestPath) -> bool {
+        self.below(other).is_some() || other.below(self).is_some()
+    }
+
     /// The rest of `self` below `dir`, without a leading slash; `None` where
     /// `self` is not `dir` or below it.
     pub fn below(&self, dir: &GuestPath) -> Option<&str> {

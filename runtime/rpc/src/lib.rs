@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod rules;
+
 /// The generated messages, client and server of `mote.node.v1`.
 #[allow(
     missing_docs,

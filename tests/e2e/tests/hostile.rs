@@ -61,6 +61,14 @@ fn container(fields: Value) -> Value {
     pod
 }
 
+/// A pod that has these fields too.
+fn of_pod(fields: Value) -> Value {
+    let mut pod = session("wasm");
+    let own = pod.as_object_mut().unwrap();
+    own.extend(fields.as_object().unwrap().clone());
+    pod
+}
+
 /// A pod with these volumes and mounts.
 fn mounted(volumes: Value, mounts: Value) -> Value {
     let mut pod = container(json!({ "volumeMounts": mounts }));
@@ -105,7 +113,7 @@ fn environments() -> Vec<(&'static str, Value, Fate)> {
         (
             "env-large",
             of(vec![json!({ "name": "A", "value": "x".repeat(MEBIBYTE) })]),
-            Told(ERROR, too_long),
+            Told(INVALID, "the environment takes"),
         ),
         ("env-many", of(many(2_000, named)), Serves),
         ("env-doubles", of(many(60, doubling)), Told(ERROR, too_long)),
@@ -123,12 +131,12 @@ fn environments() -> Vec<(&'static str, Value, Fate)> {
         (
             "env-names",
             of(vec![json!({ "name": "a=b\u{1b}[2J\n", "value": "1" })]),
-            Told(ERROR, "a=b"),
+            Told(INVALID, "a=b"),
         ),
         (
             "env-nul",
             of(vec![json!({ "name": "A", "value": "a\u{0}b" })]),
-            Told(ERROR, "A"),
+            Told(INVALID, "\"A\" cannot be given"),
         ),
         (
             "command-long",
@@ -181,12 +189,12 @@ fn volumes() -> Vec<(&'static str, Value, Fate)> {
                 json!([empty("a"), empty("b")]),
                 json!([at("a", "/m"), at("b", "/m/n"), at("a", "/m/n/o")]),
             ),
-            Told(ERROR, ""),
+            Told(INVALID, "lie one in the other"),
         ),
         (
             "volume-up",
             mounted(json!([empty("../../up")]), json!([at("../../up", "/m")])),
-            Told(ERROR, "is no name of a volume"),
+            Told(INVALID, "is no name of a volume"),
         ),
         (
             "volume-many",
@@ -271,17 +279,32 @@ fn others() -> Vec<(&'static str, Value, Fate)> {
             with_memory("-1"),
             Told(INVALID, "is no quantity"),
         ),
-        ("memory-gigantic", with_memory("8E"), Waits("memory")),
+        ("memory-gigantic", with_memory("8E"), Told(INVALID, "4Gi")),
         (
             "memory-endless",
             with_memory(&"9".repeat(5_000)),
             Told(INVALID, "is no quantity"),
         ),
-        ("memory-tiny", with_memory("1m"), Told(ERROR, "memory")),
+        ("memory-tiny", with_memory("1m"), Told(INVALID, "64Ki")),
+        (
+            "deadline-endless",
+            of_pod(json!({ "activeDeadlineSeconds": i64::MAX })),
+            Told(INVALID, "activeDeadlineSeconds"),
+        ),
+        (
+            "nodes-none",
+            of_pod(json!({ "nodeSelector": { "\u{1b}[2J": "x".repeat(100_000) } })),
+            Waits("affinity/selector"),
+        ),
         (
             "folder",
             container(json!({ "workingDir": "/../.." })),
             Told(INVALID, "workingDir"),
+        ),
+        (
+            "folder-other",
+            container(json!({ "workingDir": "/etc" })),
+            Told(INVALID, "lies neither in /workspace"),
         ),
     ]
 }
@@ -403,7 +426,13 @@ async fn the_nastiest_sandboxes_are_told_or_serve_and_hurt_nobody_else() {
         .collect();
     let nasty = rows.iter().map(|(name, pod, _)| {
         let mut nasty = sandbox(name, pod.clone());
-        nasty["metadata"]["annotations"] = json!({ "large": "\u{1b}x".repeat(64 << 10) });
+        let large = json!({ "annotations": { "large": "\u{1b}x".repeat(64 << 10) } });
+        // Variables read what its pod would carry.
+        if *name == "env-noted" {
+            nasty["spec"]["podTemplate"]["metadata"] = large;
+        } else {
+            nasty["metadata"]["annotations"] = large["annotations"].clone();
+        }
         story.create::<Sandbox>(nasty)
     });
     join_all(nasty).await;
@@ -441,7 +470,7 @@ async fn a_claim_by_a_nasty_template_says_what_its_sandbox_says() {
     let told = |claim: &SandboxClaim| {
         let conditions = claim.status.iter().flat_map(|it| &it.conditions);
         let mut ready = conditions.filter(|it| it.type_ == "Ready" && it.status == "False");
-        ready.any(|it| it.message.contains("its environment takes more than"))
+        ready.any(|it| it.message.contains("the environment takes"))
     };
     story.until("c", "told", told).await;
     story.end().await;

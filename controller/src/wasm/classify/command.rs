@@ -1,6 +1,7 @@
 //! What a session runs by itself: the container's command.
 
 use k8s_openapi::api::core::v1::Container;
+use mote_rpc::rules::{MAX_COMMAND_BYTES, MAX_COMMAND_WORDS};
 use mote_rpc::v1::command::Restart;
 
 use super::{Reader, empty};
@@ -61,6 +62,26 @@ impl Reader<'_> {
             argv.push(programs.program().to_owned());
         }
         argv.extend(args.iter().flatten().cloned());
+        self.words(at(asked), &argv);
         Some(argv)
+    }
+
+    /// Objects to words that no session can run, whatever variables stand for.
+    fn words(&mut self, field: String, argv: &[String]) {
+        let names_none = argv.first().is_none_or(String::is_empty);
+        self.none(&field, !names_none, "names no program");
+        let nul = argv.iter().any(|word| word.contains('\0'));
+        self.none(&field, !nul, "has a NUL, which no program can be given");
+        // What a dollar is in may become shorter.
+        let plain = argv.iter().filter(|word| !word.contains('$'));
+        let bytes: usize = plain.map(String::len).sum();
+        self.none(
+            &field,
+            argv.len() <= MAX_COMMAND_WORDS && bytes <= MAX_COMMAND_BYTES,
+            &format!(
+                "has {} words and {bytes} bytes, and {MAX_COMMAND_WORDS} and {MAX_COMMAND_BYTES} are possible",
+                argv.len()
+            ),
+        );
     }
 }

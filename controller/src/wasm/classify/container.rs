@@ -2,11 +2,14 @@
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, SecurityContext,
-    Volume as PodVolume,
+    Volume as PodVolume, VolumeMount,
 };
 
+use mote_api::Grants;
+use mote_rpc::rules::is_in_session;
 use mote_rpc::v1::command::Restart;
 
+use super::volumes::guest_path;
 use super::{Command, PORTS, Reader, Wanted, empty, quoted, short};
 use crate::wasm::env::{Env, EnvFrom, EnvValue, Variable};
 use crate::wasm::images::{Origin, Programs};
@@ -74,15 +77,11 @@ impl Reader<'_> {
                     .flatten()
                     .filter_map(|from| self.env_from(from))
                     .collect(),
-                variables: env
-                    .iter()
-                    .flatten()
-                    .filter_map(|variable| self.variable(variable))
-                    .collect(),
+                variables: self.variables(env.as_deref().unwrap_or_default()),
             },
             mounts: self.mounts(mounts, pod_volumes, &volumes),
             volumes,
-            working_dir: self.working_dir(working_dir.as_deref()),
+            working_dir: self.working_dir(working_dir.as_deref(), mounts),
             image: programs.image,
             // The pod says what follows its end.
             command: argv.map(|argv| Command {
@@ -107,19 +106,23 @@ impl Reader<'_> {
         programs
     }
 
-    fn working_dir(&mut self, folder: Option<&str>) -> String {
-        let folder = folder.unwrap_or_default().trim_end_matches('/');
-        let plain = folder.is_empty()
-            || folder.strip_prefix('/').is_some_and(|path| {
-                let mut parts = path.split('/');
-                parts.all(|part| !matches!(part, "" | "." | ".."))
-            });
-        self.none(
-            "containers[0].workingDir",
-            plain,
-            "is no absolute path of a folder",
+    fn working_dir(&mut self, folder: Option<&str>, mounts: &[VolumeMount]) -> String {
+        const FIELD: &str = "containers[0].workingDir";
+        let Some(folder) = folder.filter(|it| !it.is_empty()) else {
+            return String::new();
+        };
+        let Some(folder) = guest_path(folder) else {
+            self.object(FIELD, "is no absolute path of a folder");
+            return String::new();
+        };
+        let mounts = mounts.iter().filter_map(|it| guest_path(&it.mount_path));
+        let held = is_in_session(&folder, &mounts.collect::<Vec<_>>());
+        let why = format!(
+            "is {}, which lies neither in /workspace or /tmp nor where a volume is mounted",
+            quoted(folder.as_str())
         );
-        folder.to_owned()
+        self.none(FIELD, held, &why);
+        folder.into()
     }
 
     fn port(&mut self, field: &str, port: &ContainerPort) {
@@ -188,6 +191,24 @@ impl Reader<'_> {
             windows_options.is_none(),
             "are not linux",
         );
+    }
+
+    fn variables(&mut self, variables: &[EnvVar]) -> Vec<Variable> {
+        let variables = variables.iter().filter_map(|it| self.variable(it));
+        let variables: Vec<_> = variables.collect();
+        // As far as it is written down: what a dollar is in may become shorter.
+        let written = variables.iter().map(|Variable { name, value }| {
+            let value = match value {
+                EnvValue::Text(text) if !text.contains('$') => text.clone(),
+                _ => String::new(),
+            };
+            (name.clone(), value)
+        });
+        if let Err(error) = Grants::none().with_env(written) {
+            let why = format!("cannot be given to programs: {error}");
+            self.object("containers[0].env", why);
+        }
+        variables
     }
 
     fn variable(&mut self, variable: &EnvVar) -> Option<Variable> {

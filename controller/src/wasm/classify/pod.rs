@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::{PodSecurityContext, PodSpec};
 
+use mote_rpc::rules::MAX_DEADLINE_SECONDS;
+
 use super::resources::says_nothing;
 use super::{Needs, Reader, Wanted, command, empty};
 use crate::wasm::env::Variable;
@@ -55,11 +57,13 @@ impl Reader<'_> {
         } = pod;
         let absent = "has no meaning for a wasm session; leave it out";
         let deadline = active_deadline_seconds.unwrap_or_default();
-        let deadline = u64::try_from(deadline);
+        let deadline = u64::try_from(deadline)
+            .ok()
+            .filter(|seconds| *seconds <= MAX_DEADLINE_SECONDS);
         self.none(
             "activeDeadlineSeconds",
-            deadline.is_ok(),
-            "is no number of seconds",
+            deadline.is_some(),
+            &format!("is no number of seconds, which are {MAX_DEADLINE_SECONDS} at most"),
         );
         let restart = command::restart(restart_policy.as_deref());
         self.none(

@@ -1,10 +1,17 @@
 //! What a container may use.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use mote_api::{ByteSize, Limits};
 
 use super::{Reader, Wanted, empty, quoted, short};
 use crate::blueprint::quantity;
+
+/// Amounts by the names of resources, as they stand under a container's limits
+/// or requests.
+type Amounts = BTreeMap<String, Quantity>;
 
 impl Reader<'_> {
     pub(super) fn resources(&mut self, resources: &ResourceRequirements, wanted: &mut Wanted) {
@@ -18,33 +25,72 @@ impl Reader<'_> {
             empty(claims),
             "are devices, which wasm sessions cannot have",
         );
-        // A limit is what counts; where there is none, what was asked for.
-        for (kind, amounts) in [("requests", requests), ("limits", limits)] {
-            for (name, amount) in amounts.iter().flatten() {
-                self.resource(
-                    &format!("containers[0].resources.{kind}[{}]", short(name)),
-                    name,
-                    amount,
-                    wanted,
-                );
+        let limits = (LIMITS, limits.as_ref());
+        let requests = (REQUESTS, requests.as_ref());
+        for (kind, amounts) in [requests, limits] {
+            for (name, amount) in amounts.into_iter().flatten() {
+                self.resource(&at(kind, name), name, amount);
             }
+        }
+        // A limit is what counts; where there is none, what was asked for. Of
+        // processors it is the other way: a pod's weight is that of its request.
+        let ceilings = [limits, requests];
+        let memory = (Limits::MIN_MEMORY, Limits::MAX_MEMORY);
+        wanted.memory_bytes = self.ceiling(MEMORY, ceilings, memory);
+        wanted.disk_bytes = self.ceiling(DISK, ceilings, (ByteSize::bytes(1), Limits::MOST_DISK));
+        let weight = first(CPU, [requests, limits]);
+        let millis = weight.and_then(|(_, amount)| whole(amount, NANOS_PER_MILLI));
+        wanted.cpu_millis = u32::try_from(millis.unwrap_or_default()).unwrap_or(u32::MAX);
+    }
+
+    fn resource(&mut self, field: &str, name: &str, amount: &Quantity) {
+        if bytes(amount).is_none() {
+            self.object(field, format!("{} is no quantity", quoted(&amount.0)));
+        } else if ![MEMORY, CPU, DISK].contains(&name) {
+            self.object(field, "is not what a wasm session can have");
         }
     }
 
-    fn resource(&mut self, field: &str, name: &str, amount: &Quantity, wanted: &mut Wanted) {
-        let Some(bytes) = bytes(amount) else {
-            return self.object(field, format!("{} is no quantity", quoted(&amount.0)));
+    /// The bytes of the first of these; 0, which leaves it to the node, where
+    /// there is none. What no node gives is objected to.
+    fn ceiling(
+        &mut self,
+        name: &str,
+        amounts: [(&str, Option<&Amounts>); 2],
+        (least, most): (ByteSize, ByteSize),
+    ) -> u64 {
+        let asked = first(name, amounts);
+        let Some((kind, bytes)) = asked.and_then(|(kind, it)| Some((kind, bytes(it)?))) else {
+            return 0;
         };
-        match name {
-            "memory" => wanted.memory_bytes = bytes,
-            "cpu" => {
-                let millis = whole(amount, NANOS_PER_MILLI).unwrap_or_default();
-                wanted.cpu_millis = u32::try_from(millis).unwrap_or(u32::MAX);
-            }
-            "ephemeral-storage" => wanted.disk_bytes = bytes,
-            _ => self.object(field, "is not what a wasm session can have"),
-        }
+        self.none(
+            at(kind, name),
+            bytes == 0 || (least.as_u64()..=most.as_u64()).contains(&bytes),
+            &format!("is {bytes} bytes, and a wasm session has {least} to {most}"),
+        );
+        bytes
     }
+}
+
+const LIMITS: &str = "limits";
+const REQUESTS: &str = "requests";
+const MEMORY: &str = "memory";
+const CPU: &str = "cpu";
+const DISK: &str = "ephemeral-storage";
+
+fn at(kind: &str, name: &str) -> String {
+    format!("containers[0].resources.{kind}[{}]", short(name))
+}
+
+/// The first amount of this name, and where it stands.
+fn first<'a>(
+    name: &str,
+    amounts: [(&'a str, Option<&'a Amounts>); 2],
+) -> Option<(&'a str, &'a Quantity)> {
+    let mut found = amounts
+        .into_iter()
+        .filter_map(|(kind, all)| Some((kind, all?.get(name)?)));
+    found.next()
 }
 
 const NANOS: i128 = 1_000_000_000;

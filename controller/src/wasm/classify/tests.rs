@@ -71,12 +71,52 @@ fn the_upstream_runtime_template_is_honoured_as_it_stands() {
     );
 }
 
+/// The names of the fields below this path in the definition of sandboxes.
+fn fields_of(path: &str) -> Vec<String> {
+    let definition = include_str!("../../../../deploy/crds/agents.x-k8s.io_sandboxes.yaml");
+    let definition: Value = serde_saphyr::from_str(definition).unwrap();
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/podTemplate";
+    let pod = definition.pointer(&format!("{schema}/properties/spec{path}/properties"));
+    pod.unwrap().as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn every_field_of_a_pod_and_its_container_is_in_the_published_table() {
+    let page = include_str!("../../../../deploy/README.md");
+    let (_, table) = page.split_once("### Which pods can be sessions").unwrap();
+    let (table, _) = table.split_once("\n### ").unwrap();
+    // `priority…` stands for all that begin so.
+    let told: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    let is_told = |field: &str| {
+        told.iter().any(|told| match told.strip_suffix('…') {
+            Some(beginning) => field.starts_with(beginning),
+            None => *told == field,
+        })
+    };
+    for path in [
+        "",
+        "/properties/containers/items",
+        "/properties/containers/items/properties/volumeMounts/items",
+        "/properties/containers/items/properties/resources",
+    ] {
+        let missing: Vec<_> = fields_of(path)
+            .into_iter()
+            .filter(|it| !is_told(it))
+            .collect();
+        assert!(missing.is_empty(), "{path}: {missing:?}");
+    }
+}
+
 #[test]
 fn every_field_of_a_pod_that_would_be_lost_is_named() {
     for (field, pod) in [
         (
             "activeDeadlineSeconds",
             json!({ "activeDeadlineSeconds": -1 }),
+        ),
+        (
+            "activeDeadlineSeconds",
+            json!({ "activeDeadlineSeconds": 1_i64 << 31 }),
         ),
         ("affinity", json!({ "affinity": { "nodeAffinity": {} } })),
         (
@@ -145,6 +185,12 @@ fn every_field_of_a_container_that_would_be_lost_is_named() {
             "env[E]",
             json!({ "env": [{ "name": "E", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu" } } }] }),
         ),
+        ("env", json!({ "env": [{ "name": "a=b", "value": "1" }] })),
+        ("env", json!({ "env": [{ "name": "E", "value": "a\0b" }] })),
+        (
+            "env",
+            json!({ "env": [{ "name": "E", "value": "x".repeat(1 << 20) }] }),
+        ),
         (
             "env[E]",
             json!({ "env": [{ "name": "E", "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } } }] }),
@@ -199,6 +245,8 @@ fn every_field_of_a_container_that_would_be_lost_is_named() {
         ),
         ("workingDir", json!({ "workingDir": "app" })),
         ("workingDir", json!({ "workingDir": "/a/../b" })),
+        ("workingDir", json!({ "workingDir": "/" })),
+        ("workingDir", json!({ "workingDir": "/app" })),
     ] {
         let whole = format!("containers[0].{field}");
         assert_eq!(
@@ -234,12 +282,51 @@ fn all_objections_are_told_at_once() {
 
 #[test]
 fn a_limit_counts_before_a_request_and_parts_are_rounded_up() {
-    let blueprint = blueprint(
-        json!({}),
-        json!({ "resources": { "limits": { "memory": "1500m", "cpu": "0.0001" }, "requests": { "memory": "1" } } }),
-    );
-    let wanted = wanted(&blueprint);
-    assert_eq!((wanted.memory_bytes, wanted.cpu_millis), (2, 1));
+    let wanted = wanted(&with_resources(
+        json!({ "limits": { "memory": "65536500m", "cpu": "0.0001" }, "requests": { "memory": "1" } }),
+    ));
+    assert_eq!((wanted.memory_bytes, wanted.cpu_millis), (65_537, 1));
+}
+
+fn with_resources(resources: Value) -> SandboxBlueprint {
+    blueprint(json!({}), json!({ "resources": resources }))
+}
+
+#[test]
+fn a_session_weighs_what_it_requests_as_a_pod_does() {
+    for (limit, request, millis) in [
+        (Some("2"), Some("100m"), 100),
+        (Some("2"), None, 2_000),
+        (None, Some("100m"), 100),
+        (Some("2"), Some("0"), 0),
+        (None, None, 0),
+    ] {
+        let amounts =
+            |cpu: Option<&str>| cpu.map_or_else(|| json!({}), |cpu| json!({ "cpu": cpu }));
+        let resources = json!({ "limits": amounts(limit), "requests": amounts(request) });
+        let told = wanted(&with_resources(resources)).cpu_millis;
+        assert_eq!(told, millis, "{limit:?} {request:?}");
+    }
+}
+
+#[test]
+fn no_more_is_asked_of_a_node_than_one_gives() {
+    for (name, least, most, less, more) in [
+        ("memory", "64Ki", "4Gi", "65535", "4294967297"),
+        ("ephemeral-storage", "1", "16Gi", "1", "17179869185"),
+    ] {
+        let limited = |amount: &str| with_resources(json!({ "limits": { name: amount } }));
+        for possible in ["0", least, most] {
+            assert!(told(&limited(possible)).is_empty(), "{name} {possible}");
+        }
+        let field = format!("containers[0].resources.limits[{name}]");
+        for wrong in [less, more, "8E"].iter().filter(|it| **it != least) {
+            assert_eq!(told(&limited(wrong)), [field.as_str()], "{name} {wrong}");
+        }
+        // What does not count is nobody's ceiling.
+        let both = json!({ "limits": { name: most }, "requests": { name: more } });
+        assert!(told(&with_resources(both)).is_empty(), "{name}");
+    }
 }
 
 #[test]
@@ -294,7 +381,7 @@ fn volumes_of_files_and_folders_are_mounted() {
         ]),
         json!([
             { "name": "dir", "mountPath": "/data/" },
-            { "name": "conf", "mountPath": "/etc/app/k", "subPath": "deep/k", "readOnly": true },
+            { "name": "conf", "mountPath": "/etc/app", "subPath": "deep", "readOnly": true },
         ]),
     ));
     assert_eq!(wanted.volumes[0].content, Content::Empty { max_bytes: 0 });
@@ -305,7 +392,71 @@ fn volumes_of_files_and_folders_are_mounted() {
     let mounts: Vec<_> = mounts
         .map(|it| (it.path.as_str(), it.sub_path.as_str()))
         .collect();
-    assert_eq!(mounts, [("/data", ""), ("/etc/app/k", "deep/k")]);
+    assert_eq!(mounts, [("/data", ""), ("/etc/app", "deep")]);
+}
+
+#[test]
+fn programs_begin_in_a_folder_of_the_session() {
+    let begins = |folder: &str| {
+        let mut pod = json!({ "name": "c", "image": "mote.dev/base", "workingDir": folder });
+        let mounts =
+            json!([{ "name": "v", "mountPath": "/data/" }, { "name": "t", "mountPath": "/tmp" }]);
+        merge(&mut pod, json!({ "volumeMounts": mounts }));
+        let volumes = json!([{ "name": "v", "emptyDir": {} }, { "name": "t", "emptyDir": {} }]);
+        blueprint(
+            json!({ "volumes": volumes, "containers": [pod] }),
+            json!({}),
+        )
+    };
+    for folder in ["/workspace/", "/workspace/app", "/tmp", "/data", "/data/x"] {
+        let told = wanted(&begins(folder)).working_dir;
+        assert_eq!(told, folder.trim_end_matches('/'));
+    }
+    assert_eq!(told(&begins("/other")), ["containers[0].workingDir"]);
+    assert_eq!(wanted(&begins("")).working_dir, "");
+}
+
+#[test]
+fn mounts_that_cannot_be_there_together_are_named() {
+    let volumes = json!([
+        { "name": "v", "emptyDir": {} },
+        { "name": "w", "emptyDir": {} },
+        { "name": "conf", "configMap": { "name": "c" } },
+    ]);
+    let at = |name: &str, path: &str| json!({ "name": name, "mountPath": path });
+    let reading =
+        |name: &str, path: &str| json!({ "name": name, "mountPath": path, "readOnly": true });
+    for (one, other, named) in [
+        (at("v", "/m"), at("w", "/m/n"), Some("/m/n")),
+        (at("v", "/m/n"), at("w", "/m"), Some("/m")),
+        (at("v", "/m"), at("w", "/mn"), None),
+        (reading("v", "/a"), at("v", "/b"), Some("/b")),
+        (reading("v", "/a"), reading("v", "/b"), None),
+        (reading("v", "/a"), at("w", "/b"), None),
+        (reading("conf", "/a"), at("conf", "/b"), None),
+    ] {
+        let named: Vec<_> = named
+            .iter()
+            .map(|path| format!("containers[0].volumeMounts[{path}]"))
+            .collect();
+        let both = mounted(volumes.clone(), json!([one, other]));
+        assert_eq!(told(&both), named, "{one} {other}");
+    }
+}
+
+#[test]
+fn a_file_of_an_object_is_not_mounted_alone() {
+    let at = |sub_path: &str, map: Value| {
+        let volumes = json!([{ "name": "v", "configMap": map }]);
+        let mount = json!({ "name": "v", "mountPath": "/v", "subPath": sub_path });
+        told(&mounted(volumes, json!([mount])))
+    };
+    let items = json!({ "name": "c", "items": [{ "key": "k", "path": "deep/k" }] });
+    assert!(at("deep", items.clone()).is_empty());
+    let named = ["containers[0].volumeMounts[/v].subPath"];
+    assert_eq!(at("deep/k", items.clone()), named);
+    assert_eq!(at("dee", items), named);
+    assert_eq!(at("key", json!({ "name": "c" })), named);
 }
 
 #[test]
@@ -427,6 +578,13 @@ fn volumes_and_mounts_that_would_be_lost_are_named() {
             "{volume}"
         );
     }
+    for name in ["../up", "V", "", &"v".repeat(64)] {
+        let volumes = json!([{ "name": name, "emptyDir": {} }]);
+        let field = format!("volumes[{name}]");
+        assert_eq!(told(&mounted(volumes, json!([]))), [field], "{name}");
+    }
+    let same = json!([{ "name": "v", "emptyDir": {} }, { "name": "v", "emptyDir": {} }]);
+    assert_eq!(told(&mounted(same, json!([]))), ["volumes[v]"]);
     for (field, mount) in [
         ("[/v]", json!({ "name": "other", "mountPath": "/v" })),
         ("[v]", json!({ "name": "v", "mountPath": "v" })),

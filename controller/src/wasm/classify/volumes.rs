@@ -7,6 +7,11 @@ use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, KeyToPath, ProjectedVolumeSource, SecretProjection, SecretVolumeSource,
     Volume as PodVolume, VolumeMount, VolumeProjection,
 };
+use mote_api::GuestPath;
+use mote_rpc::rules::{
+    MAX_MOUNTS, MAX_VOLUME_NAME_BYTES, MAX_VOLUMES, can_be_changed, is_path_in_volume,
+    is_volume_name,
+};
 use mote_rpc::v1::Mount;
 
 use super::resources::bytes;
@@ -17,9 +22,6 @@ use crate::wasm::volume::{Content, Field, Item, Portion, Volume};
 
 /// Permission bits of files that name none.
 const FILE_MODE: i32 = 0o644;
-/// Most volumes, and most places where they are seen: what node hosts take.
-const MAX_VOLUMES: usize = 32;
-const MAX_MOUNTS: usize = 32;
 /// Folders that a session has anyway, and keeps longer than an emptyDir.
 const OWN_FOLDERS: [&str; 2] = ["/workspace", "/tmp"];
 
@@ -27,6 +29,22 @@ impl Reader<'_> {
     /// The volumes that can be made; others are objected to.
     pub(super) fn volumes(&mut self, volumes: &[PodVolume]) -> Vec<Volume> {
         let volumes = self.at_most(MAX_VOLUMES, "volumes", volumes);
+        let mut names = BTreeSet::new();
+        for PodVolume { name, .. } in volumes {
+            let at = format!("volumes[{}]", short(name));
+            self.none(
+                &at,
+                is_volume_name(name),
+                &format!(
+                    "is no name of a volume, which is 1 to {MAX_VOLUME_NAME_BYTES} of a-z, 0-9 and -"
+                ),
+            );
+            self.none(
+                &at,
+                names.insert(name),
+                "is there twice; rename one of them",
+            );
+        }
         let made = volumes.iter().filter_map(|volume| self.volume(volume));
         made.collect()
     }
@@ -253,12 +271,13 @@ impl Reader<'_> {
 
     /// A path in a volume: below it, and no way out.
     fn path(&mut self, at: &str, path: &str) {
-        let parts = path.split('/');
-        let good = !path.is_empty() && parts.clone().all(|part| !matches!(part, "" | "." | ".."));
         self.none(
             at,
-            good,
-            &format!("has the path {}, which is not below it", quoted(path)),
+            is_path_in_volume(path),
+            &format!(
+                "has the path {}, which is not below it, or is longer than one can be",
+                quoted(path)
+            ),
         );
     }
 
@@ -316,10 +335,16 @@ impl Reader<'_> {
             );
             let path = mount_path.trim_end_matches('/');
             let sub_path = sub_path.clone().unwrap_or_default();
-            if !sub_path.is_empty() {
-                self.path(&format!("{at}.subPath"), &sub_path);
-            }
             let volume = volumes.iter().find(|volume| volume.name == *name);
+            if !sub_path.is_empty() {
+                let field = format!("{at}.subPath");
+                self.path(&field, &sub_path);
+                self.none(
+                    &field,
+                    volume.is_none_or(|it| it.content.may_have_folder(&sub_path)),
+                    "is no folder of its volume, and only folders are mounted in wasm sessions; mount the whole volume",
+                );
+            }
             let plain = sub_path.is_empty() && *read_only != Some(true);
             self.none(
                 &at,
@@ -334,15 +359,10 @@ impl Reader<'_> {
                 self.none(&at, alone, "is a folder that every session has, and its volume is mounted elsewhere, too; mount another volume there");
                 return own_folder(name, path, *max_bytes);
             }
-            let absolute = path.strip_prefix('/').is_some_and(|path| {
-                let mut parts = path.split('/');
-                parts.all(|part| !matches!(part, "" | "." | ".."))
-            });
-            self.none(&at, absolute, "is no absolute path of a folder");
-            let own = OWN_FOLDERS.iter().any(|own| {
-                let below = path.strip_prefix(own);
-                below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            });
+            let place = guest_path(path);
+            self.none(&at, place.is_some(), "is no absolute path of a folder");
+            let own = [GuestPath::workspace(), GuestPath::tmp()];
+            let own = own.iter().any(|own| place.as_ref().is_some_and(|it| it.meets(own)));
             self.none(
                 &at,
                 !own,
@@ -355,8 +375,54 @@ impl Reader<'_> {
                 read_only: read_only.unwrap_or_default(),
             })
         });
-        mounts.collect()
+        let mounts: Vec<_> = mounts.collect();
+        self.pairs(&mounts, volumes);
+        mounts
     }
+
+    /// Objects to mounts that cannot be there beside those before them.
+    fn pairs(&mut self, mounts: &[Mount], volumes: &[Volume]) {
+        let for_reading = |mount: &Mount| {
+            // What objects say is for reading alone.
+            let volume = volumes.iter().find(|volume| volume.name == mount.volume);
+            mount.read_only || volume.is_some_and(Volume::has_files)
+        };
+        for (index, mount) in mounts.iter().enumerate() {
+            let at = format!("containers[0].volumeMounts[{}]", short(&mount.path));
+            let place = guest_path(&mount.path);
+            for other in mounts.iter().take(index).filter(|it| it.path != mount.path) {
+                let there = guest_path(&other.path);
+                let meet = place.as_ref().zip(there.as_ref());
+                self.none(
+                    &at,
+                    !meet.is_some_and(|(place, there)| place.meets(there)),
+                    &format!(
+                        "and {} lie one in the other; mount them beside each other",
+                        quoted(&other.path)
+                    ),
+                );
+                let changed = other.volume == mount.volume
+                    && can_be_changed(
+                        (&mount.sub_path, for_reading(mount)),
+                        (&other.sub_path, for_reading(other)),
+                    );
+                self.none(
+                    &at,
+                    !changed,
+                    &format!(
+                        "and {} are one folder, which only one of them may write; mount both alike",
+                        quoted(&other.path)
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// A path as guests see it, which may end with a slash; `None` for what is none,
+/// and for the root, which is nobody's.
+pub(super) fn guest_path(path: &str) -> Option<GuestPath> {
+    path.trim_end_matches('/').parse().ok()
 }
 
 /// What a node is told of an emptyDir that is a folder which every session

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mote_api::{ByteSize, Grant, Limits, SandboxId, SandboxSpec};
+use mote_api::{Grant, Limits, SandboxId, SandboxSpec};
 use rand::RngExt;
 
 use crate::config::{NodeConfig, SandboxLimits};
@@ -214,8 +214,8 @@ fn made_up() -> Result<SandboxId, SpecError> {
 pub fn most() -> Limits {
     Limits {
         deadline: std::time::Duration::from_secs(60 * 60),
-        memory: ByteSize::gib(4),
-        disk: ByteSize::gib(16),
+        memory: Limits::MAX_MEMORY,
+        disk: Limits::MOST_DISK,
         disk_entries: 1 << 20,
         ..Limits::default()
     }
@@ -224,7 +224,7 @@ pub fn most() -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mote_api::{Access, Preopen};
+    use mote_api::{Access, ByteSize, Preopen};
 
     fn admission(folders: &[&Path], state: &Path) -> Admission {
         Admission {

@@ -1,3 +1,4 @@
+use mote_rpc::rules::{MAX_COMMAND_BYTES, MAX_COMMAND_WORDS};
 use mote_rpc::v1::command::Restart;
 
 use super::*;
@@ -57,6 +58,27 @@ fn nobody_is_at_the_other_end_of_what_a_session_runs() {
         let container = json!({ "command": ["sh"], (field): true });
         let told = told(&blueprint(json!({}), container));
         assert_eq!(told, [format!("containers[0].{field}")]);
+    }
+}
+
+#[test]
+fn words_that_no_session_can_run_are_named() {
+    let told = |argv: Value| told(&blueprint(json!({}), json!({ "command": argv })));
+    let word = "x".repeat(MAX_COMMAND_BYTES);
+    for possible in [
+        json!([word]),
+        json!(["sh", format!("$(A){word}")]),
+        json!(vec!["x"; MAX_COMMAND_WORDS]),
+    ] {
+        assert!(told(possible).is_empty());
+    }
+    for wrong in [
+        json!([""]),
+        json!(["sh", "a\0b"]),
+        json!(["sh", word]),
+        json!(vec!["x"; MAX_COMMAND_WORDS + 1]),
+    ] {
+        assert_eq!(told(wrong), ["containers[0].command"]);
     }
 }
 

@@ -1,16 +1,12 @@
 //! A command and a deadline, as they are asked for.
 
+use mote_rpc::rules::{
+    MAX_COMMAND_BYTES as MAX_BYTES, MAX_COMMAND_WORDS as MAX_WORDS, MAX_DEADLINE_SECONDS,
+};
 use mote_rpc::v1;
 use mote_rpc::v1::command::Restart as Asked;
 
 use crate::duty::{Command, Duty, Restart};
-
-/// Words of a command, and bytes of all of them: more than any that people
-/// write, and little beside the rest of what a node keeps of a session.
-const MAX_WORDS: usize = 1_024;
-const MAX_BYTES: usize = 64 << 10;
-/// Longest deadline, in seconds: that of Kubernetes.
-const MAX_DEADLINE_SECONDS: u64 = (1 << 31) - 1;
 
 /// What a session does by itself.
 ///

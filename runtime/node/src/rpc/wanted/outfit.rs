@@ -3,26 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mote_api::GuestPath;
+use mote_rpc::rules::{
+    self, MAX_FILE_BYTES, MAX_MOUNTS, MAX_PATH_BYTES, MAX_VOLUME_NAME_BYTES, MAX_VOLUMES,
+};
 use mote_rpc::v1;
 use mote_rpc::v1::volume::Source;
 
 use crate::outfit::{Content, Mount, Outfit, Sent, SentFile, Volume, digest_of};
 
-/// Volumes of one session, and places where they are seen: each place is an
-/// open folder of each of its programs.
-const MAX_VOLUMES: usize = 32;
-const MAX_MOUNTS: usize = 32;
-/// Files that are sent for one session, and bytes of all of them: four
-/// objects of Kubernetes as large as they may be.
+/// Files that are sent for one session.
 const MAX_FILES: usize = 4_096;
-const MAX_FILE_BYTES: usize = 4 << 20;
-/// Longest name of a volume, as Kubernetes has them.
-const MAX_NAME_BYTES: usize = 63;
-/// Longest path in a volume, longest name in it, and most names of one path:
-/// below what the system takes, with the node's own folders before it.
-const MAX_PATH_BYTES: usize = 1_024;
-const MAX_PART_BYTES: usize = 255;
-const MAX_PARTS: usize = 32;
 /// Permission bits there are.
 const MODES: u32 = 0o777;
 
@@ -101,12 +91,11 @@ fn parse_volumes(volumes: Vec<v1::Volume>) -> Result<(Vec<Volume>, Sent), String
 
 /// The name is that of a folder on the node's disk.
 fn check_name(name: &str) -> Result<(), String> {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(letter) {
+    if rules::is_volume_name(name) {
         return Ok(());
     }
     Err(format!(
-        "{} is no name of a volume; give 1 to {MAX_NAME_BYTES} of a-z, 0-9 and -",
+        "{} is no name of a volume; give 1 to {MAX_VOLUME_NAME_BYTES} of a-z, 0-9 and -",
         told(name)
     ))
 }
@@ -150,16 +139,7 @@ fn parse_files(volume: &str, files: Vec<v1::File>) -> Result<Vec<SentFile>, Stri
 
 /// Whether a path leads to something below where it begins.
 fn check_path(path: &str) -> Result<(), String> {
-    let parts = path.split('/');
-    // Names of the node's own begin with two dots, as those of a kubelet do.
-    let good = |part: &str| {
-        (1..=MAX_PART_BYTES).contains(&part.len()) && part != "." && !part.starts_with("..")
-    };
-    let ok = path.len() <= MAX_PATH_BYTES
-        && !path.contains('\0')
-        && parts.clone().count() <= MAX_PARTS
-        && parts.clone().all(good);
-    ok.then_some(()).ok_or_else(|| {
+    rules::is_path_in_volume(path).then_some(()).ok_or_else(|| {
         format!(
             "{} is no path below a volume; give one of {MAX_PATH_BYTES} bytes at most, without empty parts, `.`, NUL, and names that begin with `..`",
             told(path)
@@ -223,7 +203,7 @@ fn check_place(mount: &Mount) -> Result<(), String> {
     let path = &mount.path;
     let own = [GuestPath::workspace(), GuestPath::tmp()];
     let is_folder = mount.is_over_own() && !mount.read_only && mount.sub_path.is_empty();
-    if is_folder || !own.iter().any(|own| meet(own, path)) {
+    if is_folder || !own.iter().any(|own| own.meets(path)) {
         return Ok(());
     }
     Err(format!(
@@ -233,7 +213,7 @@ fn check_place(mount: &Mount) -> Result<(), String> {
 
 /// Whether two mounts can be there at once.
 fn check_pair(one: &Mount, other: &Mount) -> Result<(), String> {
-    if meet(&one.path, &other.path) {
+    if one.path.meets(&other.path) {
         return Err(format!(
             "{} and {} cannot both be mounted at: one lies in the other; name paths beside each other",
             one.path, other.path
@@ -247,10 +227,8 @@ fn check_pair(one: &Mount, other: &Mount) -> Result<(), String> {
             other.path
         ));
     }
-    let changed_in = |read: &Mount, write: &Mount| {
-        read.read_only && !write.read_only && is_in(&read.sub_path, &write.sub_path)
-    };
-    if one.volume == other.volume && (changed_in(one, other) || changed_in(other, one)) {
+    let [this, that] = [one, other].map(|mount| (mount.sub_path.as_str(), mount.read_only));
+    if one.volume == other.volume && rules::can_be_changed(this, that) {
         return Err(format!(
             "what of volume {} is to be read alone at one of {} and {} could be changed at the other; mount both alike",
             one.volume, one.path, other.path
@@ -259,29 +237,13 @@ fn check_pair(one: &Mount, other: &Mount) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether one of two paths is the other or lies in it.
-fn meet(one: &GuestPath, other: &GuestPath) -> bool {
-    one.below(other).is_some() || other.below(one).is_some()
-}
-
-/// Whether a path in a volume is another or lies in it.
-fn is_in(path: &str, folder: &str) -> bool {
-    let rest = path.strip_prefix(folder);
-    rest.is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest.starts_with('/'))
-}
-
 fn parse_working_dir(path: &str, mounts: &[Mount]) -> Result<GuestPath, String> {
     let path = parse_guest(path)?;
-    let workspace = GuestPath::workspace();
-    let held = mounts.iter().map(|mount| &mount.path);
-    if held
-        .chain([&workspace])
-        .any(|held| path.below(held).is_some())
-    {
+    if rules::is_in_session(&path, mounts.iter().map(|mount| &mount.path)) {
         return Ok(path);
     }
     Err(format!(
-        "the working directory {path} lies in no folder of the session; name one in /workspace or where a volume is mounted"
+        "the working directory {path} lies in no folder of the session; name one in /workspace, /tmp or where a volume is mounted"
     ))
 }
 

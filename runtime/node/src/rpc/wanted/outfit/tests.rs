@@ -1,5 +1,7 @@
 //! What of volumes and mounts makes sense, and what does not.
 
+use mote_rpc::rules::{MAX_PART_BYTES, MAX_PARTS};
+
 use super::*;
 
 fn own(name: &str) -> v1::Volume {
@@ -104,7 +106,7 @@ fn paths_of_files_lead_nowhere_else() {
 
 #[test]
 fn volumes_have_names_of_their_own_that_are_names() {
-    let longest = "x".repeat(MAX_NAME_BYTES);
+    let longest = "x".repeat(MAX_VOLUME_NAME_BYTES);
     assert!(!is_refused(vec![own(&longest), own("a-1")], vec![], ""));
     let longer = format!("{longest}x");
     for bad in ["", "a/b", "..", "A", "a_b", &longer] {

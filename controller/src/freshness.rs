@@ -19,8 +19,13 @@ impl Freshness {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what a write made of an object.
+    /// Notes what a write made of an object. One that it let go is not waited
+    /// for: the watch may have said already that it is gone, and says no more.
     pub fn wrote(&self, object: &ObjectMeta) {
+        let is_held = object.finalizers.iter().flatten().next().is_some();
+        if object.deletion_timestamp.is_some() && !is_held {
+            return;
+        }
         if let (Some(uid), Some(version)) = (&object.uid, version(object)) {
             let mut written = self.written();
             let last = written.entry(uid.clone()).or_default();
@@ -61,6 +66,9 @@ fn version(object: &ObjectMeta) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
     use super::*;
 
     fn object(version: &str) -> ObjectMeta {
@@ -91,5 +99,17 @@ mod tests {
         assert!(!freshness.is_behind(&object("x")));
         freshness.forget(&object("9"));
         assert!(!freshness.is_behind(&object("1")));
+    }
+
+    #[test]
+    fn what_a_write_let_go_is_not_waited_for() {
+        let freshness = Freshness::default();
+        let mut goes = object("9");
+        goes.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        freshness.wrote(&goes);
+        assert!(freshness.written().is_empty());
+        goes.finalizers = Some(vec!["example.com/other".to_owned()]);
+        freshness.wrote(&goes);
+        assert!(freshness.is_behind(&object("8")), "others hold it still");
     }
 }

@@ -42,6 +42,16 @@ struct Entry {
     claim: Option<SandboxClaim>,
     sandbox: Option<Sandbox>,
     reserved: Option<String>,
+    hopes: Option<Hope>,
+}
+
+/// For what a claim waits.
+#[derive(Debug)]
+struct Hope {
+    /// Namespace and name of the pool.
+    pool: (String, String),
+    /// The claim's name.
+    name: String,
 }
 
 impl Ledger {
@@ -125,17 +135,25 @@ impl Ledger {
     pub(super) fn forget(&self, claim: &str) {
         let mut pages = self.pages();
         pages.release(claim);
+        pages.give_up(claim);
         pages.claims.remove(claim);
     }
 
-    /// Notes that a claim waits for a sandbox of the pool to have an address.
-    pub(super) fn hope(&self, namespace: &str, pool: &str, claim: &str) {
-        let key = (namespace.to_owned(), pool.to_owned());
-        self.pages()
-            .hopeful
-            .entry(key)
-            .or_default()
-            .insert(claim.to_owned());
+    /// Notes that a claim, by its UID and its name, waits for a sandbox of the
+    /// pool to have an address, and of no other.
+    pub(super) fn hope(&self, claim: &str, name: &str, namespace: &str, pool: &str) {
+        let pool = (namespace.to_owned(), pool.to_owned());
+        let mut pages = self.pages();
+        pages.give_up(claim);
+        let hopeful = pages.hopeful.entry(pool.clone()).or_default();
+        hopeful.insert(name.to_owned());
+        let name = name.to_owned();
+        pages.entry(claim).hopes = Some(Hope { pool, name });
+    }
+
+    /// Forgets a pool that is gone: nobody waits for a sandbox of it.
+    pub fn forget_pool(&self, namespace: &str, pool: &str) {
+        self.hopeful(namespace, pool);
     }
 
     /// The claims that wait for a sandbox of the pool; they are told once.
@@ -163,6 +181,20 @@ impl Ledger {
 }
 
 impl Pages {
+    /// Notes that a claim waits for no sandbox of a pool any more.
+    fn give_up(&mut self, claim: &str) {
+        let entry = self.claims.get_mut(claim);
+        let Some(Hope { pool, name }) = entry.and_then(|entry| entry.hopes.take()) else {
+            return;
+        };
+        if let Some(names) = self.hopeful.get_mut(&pool) {
+            names.remove(&name);
+            if names.is_empty() {
+                self.hopeful.remove(&pool);
+            }
+        }
+    }
+
     fn entry(&mut self, claim: &str) -> &mut Entry {
         self.claims.entry(claim.to_owned()).or_default()
     }
@@ -278,8 +310,28 @@ mod tests {
     #[test]
     fn who_waits_for_an_address_is_told_once() {
         let ledger = Ledger::default();
-        ledger.hope("ns", "p", "c");
+        ledger.hope("uid-of-c", "c", "ns", "p");
         assert_eq!(ledger.hopeful("ns", "p"), BTreeSet::from(["c".to_owned()]));
         assert!(ledger.hopeful("ns", "p").is_empty());
+    }
+
+    #[test]
+    fn a_claim_that_is_gone_or_turns_to_another_pool_waits_for_the_first_no_more() {
+        let ledger = Ledger::default();
+        ledger.hope("uid-of-c", "c", "ns", "p");
+        ledger.hope("uid-of-d", "d", "ns", "p");
+        ledger.forget("uid-of-d");
+        ledger.hope("uid-of-c", "c", "ns", "q");
+        assert!(ledger.hopeful("ns", "p").is_empty());
+        ledger.forget("uid-of-c");
+        assert!(ledger.pages().hopeful.is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_pool_that_is_gone() {
+        let ledger = Ledger::default();
+        ledger.hope("uid-of-c", "c", "ns", "p");
+        ledger.forget_pool("ns", "p");
+        assert!(ledger.pages().hopeful.is_empty());
     }
 }

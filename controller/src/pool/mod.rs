@@ -90,4 +90,6 @@ pub fn forget(context: &Context, pool: &Guarded<SandboxWarmPool>) {
     if let Some(uid) = &pool.meta().uid {
         context.pools.forget(uid);
     }
+    let namespace = pool.namespace().unwrap_or_default();
+    context.ledger.forget_pool(&namespace, &pool.name_any());
 }

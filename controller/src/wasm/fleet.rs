@@ -6,7 +6,7 @@
 //! Watch of each ─► sessions, memory ──────┘      └────► Found    ─► sandbox
 //! ```
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -172,7 +172,7 @@ impl Fleet {
             Ok(node) => {
                 state.waiting.remove(key);
                 if let Some(member) = state.members.get_mut(&node) {
-                    member.reserve(uid, wanted.memory_bytes);
+                    member.reserve(uid, &key.0, wanted.memory_bytes);
                 }
                 Ok(Reserved {
                     fleet: self,
@@ -197,6 +197,22 @@ impl Fleet {
     /// otherwise.
     pub fn waits_no_more(&self, key: &Key) {
         self.state().waiting.remove(key);
+    }
+
+    /// Whether we know that a session is at home on this node, where it was told
+    /// of: we sent it there, or that was written down.
+    pub(super) fn lives(&self, node: &str, uid: &str, said: Option<&str>) -> bool {
+        let state = self.state();
+        let sent = state.homes.get(uid).filter(|home| home.sent);
+        sent.map_or(said, |home| Some(&home.node)) == Some(node)
+    }
+
+    /// Notes which namespaces have sessions on each node: on a node that is
+    /// left out, none.
+    pub(super) fn lodge(&self, mut tenants: BTreeMap<String, BTreeSet<String>>) {
+        for (node, member) in &mut self.state().members {
+            member.lodge(tenants.remove(node).unwrap_or_default());
+        }
     }
 
     /// Notes that no others wait for a node than those that are there.

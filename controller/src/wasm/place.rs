@@ -29,7 +29,7 @@ pub struct NodeView {
     pub places: u32,
     /// Images whose programs are compiled there.
     pub images: BTreeSet<String>,
-    /// Namespaces that have sessions there.
+    /// Namespaces that are known to have sessions there, whatever its host says.
     pub tenants: BTreeSet<String>,
 }
 
@@ -62,9 +62,10 @@ impl Unfit {
     }
 }
 
-/// The node for a session of this namespace: the fullest that has room, so
-/// that others stay free; before that, one where the namespace has sessions
-/// and the programs are compiled.
+/// The node for a session of this namespace: one where the namespace has
+/// sessions; else the fullest that has room, so that others stay free; of those
+/// that are about as full, one where the programs are compiled. That comes late,
+/// as a node host may say it to draw the sessions of others.
 ///
 /// # Errors
 /// No node can take it, as a sentence.
@@ -165,13 +166,17 @@ fn text(text: &Option<String>) -> &str {
     text.as_deref().unwrap_or_default()
 }
 
-fn score(wanted: &Wanted, namespace: &str, node: &NodeView) -> (bool, bool, u64) {
+fn score(wanted: &Wanted, namespace: &str, node: &NodeView) -> (bool, u64, bool, u64) {
     /// A node's fill is told in so many parts of its memory.
     const PARTS: u64 = 1 << 20;
+    /// Nodes are about as full as each other within so many of these.
+    const ABOUT: u64 = PARTS / 16;
+    let fill = node.reserved_bytes / (node.memory_bytes / PARTS).max(1);
     (
         node.tenants.contains(namespace),
+        fill / ABOUT,
         node.images.contains(&wanted.image),
-        node.reserved_bytes / (node.memory_bytes / PARTS).max(1),
+        fill,
     )
 }
 
@@ -214,11 +219,25 @@ mod tests {
     #[test]
     fn a_tenant_stays_together_and_then_goes_where_its_programs_are_compiled() {
         let mut nodes = [node("a"), node("b"), node("c")];
-        nodes[0].reserved_bytes = 900;
         nodes[1].images.insert("mote.dev/base".to_owned());
         assert_eq!(chosen(&wanted(10), &nodes).unwrap(), "b");
         nodes[2].tenants.insert("ns".to_owned());
         assert_eq!(chosen(&wanted(10), &nodes).unwrap(), "c");
+    }
+
+    #[test]
+    fn a_host_that_claims_images_draws_nothing_from_nodes_that_are_fuller() {
+        let gib = 1 << 30;
+        let mut nodes = [node("a"), node("b")].map(|it| NodeView {
+            memory_bytes: 16 * gib,
+            ..it
+        });
+        nodes[0].reserved_bytes = 8 * gib;
+        nodes[1].images.insert("mote.dev/base".to_owned());
+        assert_eq!(chosen(&wanted(10), &nodes).unwrap(), "a");
+        // About as full.
+        nodes[0].reserved_bytes = gib / 2;
+        assert_eq!(chosen(&wanted(10), &nodes).unwrap(), "b");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Sessions that no sandbox has any more, or that it has twice.
+//! Sessions that no sandbox has any more, or that it has twice; and whose
+//! sessions are where, as sandboxes say.
 //!
-//! They are taken away beside all else that the leader does: a node host that
+//! Leftovers are taken away beside all else that the leader does: a node host that
 //! does not answer holds up neither another's sweep nor anything else.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,9 @@ pub(super) async fn sweep(
                 () = fleet.strayed() => {}
                 _ = times.tick() => {}
             }
-            sweeps.begin(&fleet, leftovers(&fleet, &sandboxes));
+            let Look { left, tenants } = look(&fleet, &sandboxes);
+            fleet.lodge(tenants);
+            sweeps.begin(&fleet, left);
             // A pass that ran when its sandbox went may have noted that it waits.
             fleet.wait_only(|(namespace, name)| sandboxes.get(namespace, name).is_some());
             sleep_until(Instant::now() + APART).await;
@@ -116,42 +119,80 @@ fn is_unanswered(done: &Result<(), LinkError>) -> bool {
     matches!(done, Err(LinkError::Busy | LinkError::Unheard(_)))
 }
 
-/// The sessions to take away, by node.
-fn leftovers(
-    fleet: &Fleet,
-    sandboxes: &Cache<Guarded<Sandbox>>,
-) -> BTreeMap<String, Vec<Arc<Session>>> {
+/// What a look at all sessions has found.
+#[derive(Default)]
+struct Look {
+    /// The sessions to take away, by node.
+    left: BTreeMap<String, Vec<Arc<Session>>>,
+    /// The namespaces of those that are known to be at home, by node.
+    tenants: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What becomes of a session.
+enum Lot {
+    /// Its sandbox is known to have it there.
+    Home,
+    /// No sandbox has it there.
+    Left,
+    /// It stays, and counts for nothing.
+    Stays,
+}
+
+fn look(fleet: &Fleet, sandboxes: &Cache<Guarded<Sandbox>>) -> Look {
     let sessions = fleet.sessions();
     let mut holders = HashMap::<&str, usize>::with_capacity(sessions.len());
     for (_, session) in &sessions {
         *holders.entry(&session.uid).or_default() += 1;
     }
-    let is_left = |node: &String, session: &Session| {
-        let Some(sandbox) = sandboxes.get(&session.namespace, &session.name) else {
-            return true;
-        };
-        let Ok(sandbox) = &sandbox.0 else {
-            // What cannot be read is not touched.
-            return false;
-        };
-        if sandbox.metadata.uid.as_deref() != Some(&session.uid) {
-            return true;
-        }
-        if holders.get(session.uid.as_str()) == Some(&1) {
-            return false;
-        }
-        let status = sandbox.status.as_ref();
-        let said = status.and_then(|status| status.node_name.as_deref());
-        let home = fleet.home(&session.uid, said);
-        home.is_some_and(|home| home != *node)
-    };
-    let mut left = BTreeMap::<String, Vec<_>>::new();
+    let mut look = Look::default();
     for (node, session) in &sessions {
-        if is_left(node, session) {
-            left.entry(node.clone()).or_default().push(session.clone());
+        let alone = holders.get(session.uid.as_str()) == Some(&1);
+        match lot(fleet, sandboxes, (node, session), alone) {
+            Lot::Home => {
+                let tenants = look.tenants.entry(node.clone()).or_default();
+                tenants.insert(session.namespace.clone());
+            }
+            Lot::Left => {
+                let left = look.left.entry(node.clone()).or_default();
+                left.push(session.clone());
+            }
+            Lot::Stays => {}
         }
     }
-    left
+    look
+}
+
+/// What becomes of a session on this node, which is `alone` where no other node
+/// has it.
+fn lot(
+    fleet: &Fleet,
+    sandboxes: &Cache<Guarded<Sandbox>>,
+    (node, session): (&str, &Session),
+    alone: bool,
+) -> Lot {
+    let Some(sandbox) = sandboxes.get(&session.namespace, &session.name) else {
+        return Lot::Left;
+    };
+    let Ok(sandbox) = &sandbox.0 else {
+        // What cannot be read is not touched.
+        return Lot::Stays;
+    };
+    if sandbox.metadata.uid.as_deref() != Some(&session.uid) {
+        return Lot::Left;
+    }
+    let status = sandbox.status.as_ref();
+    let said = status.and_then(|status| status.node_name.as_deref());
+    let is_elsewhere = || {
+        let home = fleet.home(&session.uid, said);
+        home.is_some_and(|home| home != node)
+    };
+    if !alone && is_elsewhere() {
+        Lot::Left
+    } else if fleet.lives(node, &session.uid, said) {
+        Lot::Home
+    } else {
+        Lot::Stays
+    }
 }
 
 #[cfg(test)]

@@ -57,10 +57,10 @@ pub(super) struct Member {
     sessions: HashMap<String, Arc<Session>>,
     /// Memory of those that hold some, in bytes.
     held_bytes: u64,
-    /// Memory asked for by sessions that were sent here and that it has not
-    /// told of yet, by UID, in bytes. What it says of itself comes up to a
-    /// second late: many sandboxes may be placed before.
-    promised: HashMap<String, u64>,
+    /// Sessions that were sent here and that it has not told of yet, by UID.
+    /// What it says of itself comes up to a second late: many sandboxes may be
+    /// placed before.
+    promised: HashMap<String, Promise>,
     /// What a session that asks for no memory was last given, in bytes.
     usual_bytes: u64,
     /// What was told since the listing began that still runs.
@@ -68,6 +68,14 @@ pub(super) struct Member {
     /// Whether it is refused for telling more than is kept: until it has told
     /// of all its sessions, and those are few enough.
     overran: bool,
+}
+
+/// What is kept for a session that was sent to a node.
+struct Promise {
+    /// Memory that it asks for, in bytes.
+    bytes: u64,
+    /// Its namespace.
+    tenant: String,
 }
 
 /// UIDs of sessions that were told of since a listing began.
@@ -143,14 +151,30 @@ impl Member {
         self.warned.insert(uid.to_owned())
     }
 
-    /// Whether room is kept for a session that it has not told of.
-    pub(super) fn expects(&self, uid: &str) -> bool {
-        self.promised.contains_key(uid)
+    /// Whether room is kept for a session that it has not told of. Its
+    /// namespace has sessions here then: it is ours that says so.
+    pub(super) fn expects(&mut self, uid: &str) -> bool {
+        let Some(promise) = self.promised.get(uid) else {
+            return false;
+        };
+        if !self.view.tenants.contains(&promise.tenant) {
+            self.view.tenants.insert(promise.tenant.clone());
+        }
+        true
     }
 
-    /// Keeps room for a session.
-    pub(super) fn reserve(&mut self, uid: &str, asked_bytes: u64) {
-        self.promised.insert(uid.to_owned(), asked_bytes);
+    /// Notes which namespaces have sessions here, as their sandboxes say.
+    pub(super) fn lodge(&mut self, tenants: BTreeSet<String>) {
+        self.view.tenants = tenants;
+    }
+
+    /// Keeps room for a session of this namespace.
+    pub(super) fn reserve(&mut self, uid: &str, tenant: &str, asked_bytes: u64) {
+        let promise = Promise {
+            bytes: asked_bytes,
+            tenant: tenant.to_owned(),
+        };
+        self.promised.insert(uid.to_owned(), promise);
         self.weigh();
     }
 
@@ -172,9 +196,8 @@ impl Member {
             self.pardon();
         }
         self.view.images = bounds::images(std::mem::take(&mut info.images)).collect();
-        if self.info.tenants != info.tenants {
-            self.view.tenants = info.tenants.iter().cloned().collect();
-        }
+        // Whose sessions are here is not for it to say: it would draw others.
+        info.tenants = Vec::new();
         let given = address::of_sandboxes(&info);
         self.info = info;
         if self.link.is_none() && self.listing.is_none() {
@@ -326,7 +349,8 @@ impl Member {
         {
             listing.new.push(session.uid.clone());
         }
-        if self.promised.get(&session.uid) == Some(&0) && held(&session) > 0 {
+        let asks_nothing = |promise: &Promise| promise.bytes == 0;
+        if self.promised.get(&session.uid).is_some_and(asks_nothing) && held(&session) > 0 {
             self.usual_bytes = held(&session);
         }
         let uid = session.uid.clone();
@@ -366,12 +390,9 @@ impl Member {
     /// Counts what is given. The host counts too, and is behind where sessions
     /// have come: the larger count is the safe one.
     fn weigh(&mut self) {
-        let asked = |bytes: &u64| {
-            if *bytes == 0 {
-                self.usual_bytes
-            } else {
-                *bytes
-            }
+        let asked = |promise: &Promise| match promise.bytes {
+            0 => self.usual_bytes,
+            bytes => bytes,
         };
         let promised: u64 = self.promised.values().map(asked).sum();
         let sessions = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);

@@ -1,5 +1,8 @@
+use futures_util::stream;
 use k8s_openapi::api::core::v1::Node;
+use kube::runtime::watcher::Event;
 use mote_rpc::v1::NodeInfo;
+use serde_json::json;
 
 use super::*;
 use crate::wasm::Host;
@@ -103,4 +106,35 @@ async fn a_sandbox_that_is_gone_waits_for_no_node() {
     assert_eq!(fleet.node_changed("a", None).len(), 0);
     end.cancel();
     sweeping.await.unwrap();
+}
+
+/// The sandboxes of namespace `ns` by name, which is their UID, and by the node
+/// that their status names.
+async fn sandboxes(all: &[(&str, &str)]) -> Cache<Guarded<Sandbox>> {
+    let (cache, filler) = Cache::new(None);
+    let mut events = vec![Ok(Event::Init)];
+    for (name, node) in all {
+        let sandbox = serde_json::from_value(json!({
+            "apiVersion": "agents.x-k8s.io/v1beta1", "kind": "Sandbox",
+            "metadata": { "namespace": "ns", "name": name, "uid": name },
+            "spec": { "podTemplate": { "spec": { "containers": [] } } },
+            "status": { "nodeName": node },
+        }));
+        events.push(Ok(Event::InitApply(sandbox.unwrap())));
+    }
+    events.push(Ok(Event::InitDone));
+    filler.fill(stream::iter(events), |_| {}).await;
+    cache
+}
+
+#[tokio::test]
+async fn whose_sessions_are_on_a_node_is_what_their_sandboxes_say() {
+    let fleet = Fleet::default();
+    let (_a, _b) = (node(&fleet, "a", 2), node(&fleet, "b", 1));
+    // `a-1` is on `c`, and its namespace is none of those on `a`.
+    let sandboxes = sandboxes(&[("a-0", "a"), ("a-1", "c"), ("b-0", "c")]).await;
+    let Look { left, tenants } = look(&fleet, &sandboxes);
+    assert!(left.is_empty(), "{left:?}");
+    let known = BTreeMap::from([("a".to_owned(), ["ns".to_owned()].into())]);
+    assert_eq!(tenants, known);
 }

@@ -121,3 +121,31 @@ fn a_node_without_a_host_is_none_that_could_take_anything() {
         .unwrap();
     assert_eq!(told, "0/0 nodes are available: no node runs a node host.");
 }
+
+#[test]
+fn a_host_that_claims_tenants_draws_none_of_their_sessions() {
+    let fleet = heard(&[]);
+    fleet.node_changed("b", Some(&node("b")));
+    fleet.host_changed("b", host("2"));
+    let greedy = NodeInfo {
+        tenants: vec!["ns".to_owned()],
+        ..info("b")
+    };
+    fleet.begin("b", greedy, Kinship::Same);
+    fleet.told("b", session("made-up")).unwrap();
+    fleet.listed("b", Link::idle());
+    let place = |uid: &str| fleet.place(&Wanted::default(), &key(uid), uid).unwrap();
+    assert_eq!(place("u").node(), "a");
+
+    // What we sent there counts, and what its sandbox says.
+    fleet.lodge([("b".to_owned(), ["ns".to_owned()].into())].into());
+    assert_eq!(place("u").node(), "b");
+    fleet.lodge(BTreeMap::new());
+    let sent = place("u");
+    fleet.told("a", session("u")).unwrap();
+    drop(sent);
+    let state = fleet.state();
+    let tenants = |name: &str| state.members[name].weighed().unwrap().tenants.clone();
+    assert_eq!(tenants("a"), ["ns".to_owned()].into());
+    assert!(tenants("b").is_empty());
+}

@@ -8,11 +8,11 @@ use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Wasm;
 use super::fleet::Key;
 use super::identity::Identity;
 use super::link::{Way, follow};
 use super::sweep::sweep;
+use super::{Wasm, police};
 use crate::context::Context;
 
 /// How long node hosts have to tell what they hold before sandboxes are judged
@@ -45,6 +45,11 @@ pub async fn lead(
         shutdown.clone(),
     );
     follows.spawn(async move { police.run(&client, &end).await });
+    follows.spawn(police::tell(
+        wasm.police.clone(),
+        context.clone(),
+        shutdown.clone(),
+    ));
     follows.spawn(sweep(
         wasm.fleet.clone(),
         context.caches.sandboxes.clone(),

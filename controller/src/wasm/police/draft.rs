@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{
@@ -18,12 +19,12 @@ use mote_rpc::v1::policy::{Peer, Ports, Rule};
 use crate::crd::{NetworkPolicyManagement, SandboxTemplate};
 use crate::template;
 
-/// Most prefixes of one policy, rules, and ports of a rule: somewhat less than
-/// a node host takes, which would refuse all policies for one that is too
-/// large. What is beyond lets nobody in.
-const MAX_PREFIXES: usize = 4_096;
-const MAX_RULES: usize = 256;
-const MAX_PORTS: usize = 256;
+/// Most prefixes, rules and ports of one policy: no more than a node host
+/// takes, which would refuse all policies for one that is too large. What is
+/// beyond lets nobody in.
+pub(super) const MAX_PREFIXES: usize = 4_096;
+pub(super) const MAX_RULES: usize = 256;
+pub(super) const MAX_PORTS: usize = 256;
 
 /// A policy whose pods are not looked up yet.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +37,18 @@ struct Way {
     from: Option<Vec<Origin>>,
     /// `None` for every port.
     to: Option<Vec<Ports>>,
+    /// Whether there are peers that mean nobody.
+    has_nobody: bool,
+}
+
+/// A policy, and what of it lets in nobody.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) policy: Policy,
+    /// Whether there is more than a node host takes.
+    pub(super) is_cut: bool,
+    /// Whether there are peers that mean nobody.
+    pub(super) has_nobody: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +82,7 @@ impl Draft {
             return Self(vec![Way {
                 from: None,
                 to: None,
+                has_nobody: false,
             }]);
         }
         let namespace = template.namespace().unwrap_or_default();
@@ -101,8 +115,9 @@ impl Draft {
         &self,
         name: &str,
         mut addresses: impl FnMut(&Selection) -> BTreeSet<IpAddr>,
-    ) -> Policy {
-        let mut room = MAX_PREFIXES;
+    ) -> Resolved {
+        let (mut room, mut ports_left) = (MAX_PREFIXES, MAX_PORTS);
+        let mut is_cut = false;
         let rules = self.0.iter().filter_map(|way| {
             let peers = match &way.from {
                 None => Vec::new(),
@@ -112,6 +127,7 @@ impl Draft {
                     let fits = |peer: &Peer| {
                         let left = room.checked_sub(1 + peer.except.len());
                         room = left.unwrap_or(room);
+                        is_cut |= left.is_none();
                         left.is_some()
                     };
                     let peers: Vec<Peer> = peers.filter(fits).collect();
@@ -122,12 +138,26 @@ impl Draft {
                     peers
                 }
             };
-            let ports = way.to.clone().unwrap_or_default();
-            (way.to.is_none() || !ports.is_empty()).then_some(Rule { peers, ports })
+            let Some(to) = &way.to else {
+                let ports = Vec::new();
+                return Some(Rule { peers, ports });
+            };
+            let ports: Vec<Ports> = to.iter().take(ports_left).copied().collect();
+            ports_left -= ports.len();
+            is_cut |= ports.len() < to.len();
+            // No ports would mean every one.
+            (!ports.is_empty()).then_some(Rule { peers, ports })
         });
-        Policy {
-            name: name.to_owned(),
-            rules: rules.take(MAX_RULES).collect(),
+        let mut rules: Vec<Rule> = rules.collect();
+        is_cut |= rules.len() > MAX_RULES;
+        rules.truncate(MAX_RULES);
+        Resolved {
+            policy: Policy {
+                name: name.to_owned(),
+                rules,
+            },
+            is_cut,
+            has_nobody: self.0.iter().any(|way| way.has_nobody),
         }
     }
 }
@@ -136,14 +166,17 @@ impl Way {
     fn of(rule: &NetworkPolicyIngressRule, namespace: &str, names: &BTreeMap<String, i32>) -> Self {
         let from = rule.from.as_ref().filter(|from| !from.is_empty());
         let to = rule.ports.as_ref().filter(|ports| !ports.is_empty());
+        let from = from.map(|from| {
+            let origins = from.iter().filter_map(|peer| Origin::of(peer, namespace));
+            (origins.collect::<Vec<_>>(), from.len())
+        });
         Self {
-            from: from.map(|from| {
-                let origins = from.iter().filter_map(|peer| Origin::of(peer, namespace));
-                origins.collect()
-            }),
+            has_nobody: from.as_ref().is_some_and(|(known, all)| known.len() < *all),
+            from: from.map(|(known, _)| known),
             to: to.map(|to| {
                 let known = to.iter().filter_map(|port| ports(port, names));
-                known.take(MAX_PORTS).collect()
+                // One more than there can be: enough to see that there are too many.
+                known.take(MAX_PORTS + 1).collect()
             }),
         }
     }
@@ -186,16 +219,21 @@ impl Origin {
     }
 }
 
-/// One that is malformed, or whose exceptions are, means nobody.
+/// One that is malformed, or whose exceptions are or are no part of it, means
+/// nobody: Kubernetes takes no such policy, and a node host none besides it.
 fn block(block: &IPBlock) -> Option<Peer> {
     let prefix = |text: &String| {
-        text.parse::<IpNet>()
-            .ok()
-            .map(|net| net.trunc().to_string())
+        let net = text.parse::<IpNet>().ok()?.trunc();
+        // To a node host that is an IPv4 address, and no part of any of IPv6.
+        let mapped = matches!(net, IpNet::V6(net) if net.addr().to_ipv4_mapped().is_some());
+        (!mapped).then_some(net)
     };
-    let except = block.except.iter().flatten().map(prefix);
+    let cidr = prefix(&block.cidr)?;
+    let except = block.except.iter().flatten();
+    let except = except.map(|text| prefix(text).filter(|net| cidr.contains(net)));
+    let except = except.map(|net| net.map(|net| net.to_string()));
     Some(Peer {
-        prefix: prefix(&block.cidr)?,
+        prefix: cidr.to_string(),
         except: except.collect::<Option<_>>()?,
     })
 }
@@ -204,7 +242,8 @@ fn selector(labels: &LabelSelector) -> Option<Selector> {
     labels.clone().try_into().ok()
 }
 
-/// Only TCP is spoken; a port for another protocol leads nowhere.
+/// Only TCP is spoken; a port for another protocol leads nowhere, and neither
+/// do numbers that no port has or that are the wrong way round.
 fn ports(port: &NetworkPolicyPort, names: &BTreeMap<String, i32>) -> Option<Ports> {
     let tcp = matches!(port.protocol.as_deref(), None | Some("TCP"));
     if !tcp {
@@ -221,10 +260,11 @@ fn ports(port: &NetworkPolicyPort, names: &BTreeMap<String, i32>) -> Option<Port
         Some(IntOrString::String(name)) => *names.get(name)?,
     };
     let last = port.end_port.unwrap_or(first);
-    let number = |port: i32| u16::try_from(port).ok().map(u32::from);
-    Some(Ports {
-        first: number(first)?,
-        last: number(last)?,
+    let number = |port: i32| NonZeroU16::try_from(u16::try_from(port).ok()?).ok();
+    let (first, last) = (number(first)?, number(last)?);
+    (first <= last).then(|| Ports {
+        first: first.get().into(),
+        last: last.get().into(),
     })
 }
 
@@ -263,7 +303,8 @@ mod tests {
 
     /// The rules where every selection finds this one address.
     fn told(draft: &Draft) -> Vec<String> {
-        let policy = draft.resolve("p", |_| ["10.0.0.7".parse().unwrap()].into());
+        let resolved = draft.resolve("p", |_| ["10.0.0.7".parse().unwrap()].into());
+        let policy = resolved.policy;
         let rules = policy.rules.iter().map(|rule| {
             let peers = rule.peers.iter().map(|peer| match peer.except.as_slice() {
                 [] => peer.prefix.clone(),
@@ -292,8 +333,13 @@ mod tests {
         assert!(matches!(selection.within, Within::Labelled(_)));
         assert_eq!(told(&default), ["10.0.0.7/32 any"]);
         assert_eq!(default, Draft::default_rules());
-        let policy = default.resolve("p", |_| BTreeSet::new());
+        let Resolved {
+            policy,
+            is_cut,
+            has_nobody,
+        } = default.resolve("p", |_| BTreeSet::new());
         assert!(policy.rules.is_empty(), "without a router, nobody");
+        assert!(!is_cut && !has_nobody);
     }
 
     #[test]
@@ -317,6 +363,14 @@ mod tests {
                 vec![],
             ),
             (
+                json!({ "from": [{ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"] } }] }),
+                vec![],
+            ),
+            (
+                json!({ "from": [{ "ipBlock": { "cidr": "::/0", "except": ["::ffff:10.0.0.0/104"] } }] }),
+                vec![],
+            ),
+            (
                 json!({ "from": [{ "ipBlock": { "cidr": "::/0" }, "podSelector": {} }] }),
                 vec![],
             ),
@@ -329,7 +383,11 @@ mod tests {
                 vec![],
             ),
             (
-                json!({ "ports": [{ "port": "nameless" }, { "port": 70000 }] }),
+                json!({ "ports": [{ "port": "nameless" }, { "port": 70000 }, { "port": 0 }] }),
+                vec![],
+            ),
+            (
+                json!({ "ports": [{ "port": 9090, "endPort": 8080 }, { "port": 0, "endPort": 80 }] }),
                 vec![],
             ),
         ] {
@@ -369,8 +427,30 @@ mod tests {
                 .map(|n| IpAddr::from(n.to_be_bytes()))
                 .collect()
         };
-        let policy = everybody.resolve("p", many);
+        let Resolved { policy, is_cut, .. } = everybody.resolve("p", many);
+        assert!(is_cut);
         let peers: usize = policy.rules.iter().map(|rule| rule.peers.len()).sum();
         assert_eq!((peers, policy.rules.len()), (MAX_PREFIXES, 1));
+    }
+
+    #[test]
+    fn the_ports_of_all_rules_of_a_policy_are_no_more_than_a_node_takes() {
+        let ports: Vec<_> = (1..=200).map(|port| json!({ "port": port })).collect();
+        let rules = vec![json!({ "ports": ports }); 3];
+        let Resolved { policy, is_cut, .. } =
+            ingress(json!(rules)).resolve("p", |_| BTreeSet::new());
+        assert!(is_cut);
+        let counts = policy.rules.iter().map(|rule| rule.ports.len());
+        assert_eq!(counts.collect::<Vec<_>>(), [200, 56]);
+    }
+
+    #[test]
+    fn what_is_cut_off_and_who_is_nobody_is_told() {
+        let resolve = |rules: Value| ingress(rules).resolve("p", |_| BTreeSet::new());
+        let rules = |count| resolve(json!(vec![json!({ "ports": [{ "port": 80 }] }); count]));
+        assert!(!rules(256).is_cut && rules(257).is_cut);
+        assert_eq!(rules(257).policy.rules.len(), 256);
+        let from = |cidr| resolve(json!([{ "from": [{ "ipBlock": { "cidr": cidr } }] }]));
+        assert!(!from("10.0.0.0/8").has_nobody && from("10.0.0.0").has_nobody);
     }
 }

@@ -1,29 +1,54 @@
 //! As many policies as one request to a node host has room for.
 
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+
 use mote_rpc::v1::Policy;
 use mote_rpc::{MAX_REQUEST_BYTES, bytes_in_request};
 
-/// Takes out the largest policies where all together are more than a node host
-/// reads, for it would refuse them all; the names of those. By what is left out
-/// it lets nobody in.
+use super::DEFAULT;
+use super::share::namespace_of;
+
+/// Takes out policies where all together are more than a node host reads, for
+/// it would refuse them all; the names of those. Each time it is the largest of
+/// the namespace that has most of them by size, and never the default. By what
+/// is left out it lets nobody in.
 pub(super) fn fit(policies: &mut Vec<Policy>) -> Vec<String> {
-    let mut sizes: Vec<_> = policies.iter().map(bytes_in_request).zip(0..).collect();
-    let mut bytes: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
-    sizes.sort_unstable();
-    let mut left_out: Vec<usize> = Vec::new();
+    let mut bytes = 0;
+    let mut namespaces = HashMap::<&str, (usize, Vec<(usize, usize)>)>::new();
+    for (place, policy) in policies.iter().enumerate() {
+        let size = bytes_in_request(policy);
+        bytes += size;
+        if policy.name != DEFAULT {
+            let (all, sizes) = namespaces.entry(namespace_of(&policy.name)).or_default();
+            *all += size;
+            sizes.push((size, place));
+        }
+    }
+    namespaces
+        .values_mut()
+        .for_each(|(_, sizes)| sizes.sort_unstable());
+    // The greatest comes out first.
+    let mut namespaces: BinaryHeap<_> = namespaces.into_values().collect();
+    let mut left_out = BTreeSet::new();
     while bytes > MAX_REQUEST_BYTES
-        && let Some((largest, place)) = sizes.pop()
+        && let Some((all, mut sizes)) = namespaces.pop()
     {
-        bytes -= largest;
-        left_out.push(place);
+        if let Some((largest, place)) = sizes.pop() {
+            bytes -= largest;
+            left_out.insert(place);
+            namespaces.push((all - largest, sizes));
+        }
     }
     let mut names = Vec::with_capacity(left_out.len());
-    // From the last on, so that the places before stay what they are.
-    left_out.sort_unstable();
-    for place in left_out.into_iter().rev() {
-        names.push(policies.remove(place).name);
-    }
-    names.reverse();
+    let mut place = 0;
+    policies.retain(|policy| {
+        let stays = !left_out.contains(&place);
+        place += 1;
+        if !stays {
+            names.push(policy.name.clone());
+        }
+        stays
+    });
     names
 }
 
@@ -85,5 +110,17 @@ mod tests {
         assert!(bytes <= MAX_REQUEST_BYTES, "{bytes}");
         let more = bytes + bytes_in_request(&policy("l/000", 4_096));
         assert!(more > MAX_REQUEST_BYTES, "no more than has to be");
+    }
+
+    #[test]
+    fn a_namespace_of_many_policies_pushes_out_no_others_and_not_the_default() {
+        let mut policies = vec![policy(DEFAULT, 4_096), policy("other/t", 3_000)];
+        policies.extend((0..200).map(|n| policy(&format!("greedy/{n:03}"), 2_000)));
+        let left_out = fit(&mut policies);
+        assert!(!left_out.is_empty());
+        assert!(
+            left_out.iter().all(|name| name.starts_with("greedy/")),
+            "{left_out:?}"
+        );
     }
 }

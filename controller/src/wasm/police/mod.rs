@@ -13,6 +13,8 @@
 mod crowd;
 mod draft;
 mod fit;
+mod share;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -30,16 +32,22 @@ use crate::cache::Cache;
 use crate::crd::SandboxTemplate;
 
 use crowd::Crowd;
-use draft::{Draft, Selection, Within};
+use draft::{Draft, MAX_PORTS, MAX_PREFIXES, MAX_RULES, Resolved, Selection, Within};
 use fit::fit;
+use share::{in_turn, namespace_of};
+use tell::Omissions;
+
+pub(super) use tell::tell;
 
 /// The policy of sandboxes whose template is gone. No template's is called so:
 /// theirs have a slash.
 const DEFAULT: &str = "default";
-/// Most policies, as a node host takes them; what is beyond lets nobody in.
+/// Most policies, as a node host takes them, shared out to namespaces in turn;
+/// what is beyond lets nobody in.
 const MAX_POLICIES: usize = 4_096;
-/// Most selectors that are watched at once. Each costs the API server a watch
-/// and this process the pods it finds; what is beyond lets nobody in.
+/// Most selectors that are watched at once, shared out to namespaces in turn.
+/// Each costs the API server a watch and this process the pods it finds; what
+/// is beyond lets nobody in.
 const MAX_SELECTORS: usize = 64;
 
 /// The policies of node hosts.
@@ -53,6 +61,8 @@ pub struct Police {
     selectors: Notify,
     /// `None` until all that is selected was listed once.
     published: watch::Sender<Policies>,
+    /// What of them lets nobody in, and why.
+    omissions: watch::Sender<Omissions>,
 }
 
 struct State {
@@ -73,6 +83,7 @@ impl Police {
             }),
             selectors: Notify::new(),
             published: watch::Sender::new(None),
+            omissions: watch::Sender::default(),
         }
     }
 
@@ -137,21 +148,29 @@ impl Police {
         if !selectors.iter().all(is_known) {
             return;
         }
-        let drafts = state.drafts.iter();
-        let mut policies: Vec<Policy> = drafts
-            .take(MAX_POLICIES)
-            .map(|(name, draft)| draft.resolve(name, |it| self.addresses(&state, it)))
-            .collect();
+        let (kept, mut omissions) = state.kept();
+        let resolved = kept.into_iter().map(|(name, draft)| {
+            let resolved = draft.resolve(name, |it| self.addresses(&state, it));
+            if let Some(why) = omission(draft, &resolved, &selectors) {
+                omissions.insert(name.clone(), why);
+            }
+            resolved.policy
+        });
+        let mut policies: Vec<Policy> = resolved.collect();
         drop(state);
-        let left_out = fit(&mut policies);
+        let too_large = fit(&mut policies).into_iter();
+        omissions.extend(too_large.map(|name| (name, TOO_LARGE.to_owned())));
         self.published.send_if_modified(|published| {
             let changed = published.as_deref() != Some(&policies);
             if changed {
-                if let Some(first) = left_out.first() {
-                    let count = left_out.len();
-                    tracing::error!(count, first, "policies are too large for node hosts, and let nobody in; give their templates fewer peers");
-                }
                 *published = Some(Arc::new(policies));
+            }
+            changed
+        });
+        self.omissions.send_if_modified(|told| {
+            let changed = **told != omissions;
+            if changed {
+                *told = Arc::new(omissions);
             }
             changed
         });
@@ -220,21 +239,77 @@ impl Police {
 }
 
 impl State {
-    /// Those of all drafts. The default's is among them, whatever there is.
+    /// The selectors that are watched: the default's, whatever there is, and
+    /// those of templates.
     fn selectors(&self) -> BTreeSet<String> {
-        let mut selectors = BTreeSet::new();
-        let default = self.drafts.get(DEFAULT).into_iter();
-        for selection in default
-            .chain(self.drafts.values())
-            .flat_map(Draft::selections)
-        {
-            if selectors.len() == MAX_SELECTORS {
+        let pods = |draft: &Draft| -> BTreeSet<String> {
+            let selections = draft.selections();
+            selections.map(|it| it.pods.clone()).collect()
+        };
+        let mut selectors = self.drafts.get(DEFAULT).map(pods).unwrap_or_default();
+        let mut by_namespace = BTreeSet::new();
+        for (name, draft) in &self.drafts {
+            let all = draft.selections();
+            by_namespace.extend(all.map(|it| (namespace_of(name), it.pods.as_str())));
+        }
+        // What another selects too takes nobody's turn.
+        by_namespace.retain(|(_, pods)| !selectors.contains(*pods));
+        for pods in in_turn(by_namespace.iter().map(|it| (it.0, it.1))) {
+            if selectors.len() >= MAX_SELECTORS {
                 break;
             }
-            selectors.insert(selection.pods.clone());
+            selectors.insert(pods.to_owned());
         }
         selectors
     }
+
+    /// As many drafts as a node host takes policies, the default among them; and
+    /// why the others are left out.
+    fn kept(&self) -> (BTreeMap<&String, &Draft>, BTreeMap<String, String>) {
+        let default = self.drafts.get_key_value(DEFAULT);
+        let of_templates = self.drafts.iter().filter(|(name, _)| *name != DEFAULT);
+        let mut shared = in_turn(of_templates.map(|it| (namespace_of(it.0), it)));
+        let most = MAX_POLICIES - 1;
+        let kept = default.into_iter().chain(shared.by_ref().take(most));
+        let kept = kept.collect();
+        let left_out = shared.map(|(name, _)| (name.clone(), too_many()));
+        (kept, left_out.collect())
+    }
+}
+
+/// Why a policy lets in nobody that is too large beside the others.
+const TOO_LARGE: &str = "the network policy lets nobody in: all policies of the cluster together are \
+                         too large for node hosts, and this is among the largest; give it fewer peers";
+
+fn too_many() -> String {
+    format!(
+        "the network policy lets nobody in: node hosts take {MAX_POLICIES} policies, which are shared \
+         out to namespaces in turn; remove templates of this namespace that are of no use"
+    )
+}
+
+/// Whom a policy does not let in that it should: why, if there is somebody.
+fn omission(draft: &Draft, resolved: &Resolved, watched: &BTreeSet<String>) -> Option<String> {
+    let mut selections = draft.selections();
+    if let Some(unseen) = selections.find(|it| !watched.contains(&it.pods)) {
+        return Some(format!(
+            "the network policy lets in none of the pods that it selects by {:?}: {MAX_SELECTORS} \
+             selectors of pods are watched in the cluster, which are shared out to namespaces in \
+             turn; use fewer, or ipBlock",
+            unseen.pods
+        ));
+    }
+    if resolved.is_cut {
+        return Some(format!(
+            "the network policy lets in nobody by what is beyond {MAX_RULES} rules, {MAX_PORTS} ports \
+             and {MAX_PREFIXES} addresses; use prefixes and ranges of ports"
+        ));
+    }
+    resolved.has_nobody.then(|| {
+        "the network policy lets in nobody by a peer that makes no sense; give each an ipBlock whose \
+         exceptions are part of it, or selectors"
+            .to_owned()
+    })
 }
 
 fn name_of(namespace: &str, template: &str) -> String {

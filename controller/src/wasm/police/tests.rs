@@ -124,3 +124,83 @@ async fn what_nobody_selects_is_not_watched_any_more() {
     let stopped = stops.iter().filter(|stop| stop.is_cancelled());
     assert_eq!(stopped.count(), 1);
 }
+
+/// A template that lets in the pods that each of these labels selects.
+fn selecting(labels: impl Iterator<Item = String>) -> SandboxTemplate {
+    let from: Vec<_> = labels
+        .map(|label| json!({ "podSelector": { "matchLabels": { "app": label } } }))
+        .collect();
+    template(json!({ "networkPolicy": { "ingress": [{ "from": from }] } }))
+}
+
+fn omitted(police: &Police) -> Vec<String> {
+    police.omissions.borrow().keys().cloned().collect()
+}
+
+#[tokio::test]
+async fn a_template_of_many_selectors_takes_none_of_those_of_other_namespaces() {
+    let police = police().await;
+    let greedy = selecting((0..200).map(|number| format!("greedy-{number}")));
+    police.template_changed("aaa", "t", Some(&greedy));
+    police.template_changed("ns", "t", Some(&selecting(["own".to_owned()].into_iter())));
+    let shared = selecting(["own".to_owned()].into_iter());
+    police.template_changed("zzz", "t", Some(&shared));
+    assert_eq!(police.state().selectors().len(), MAX_SELECTORS);
+    list(
+        &police,
+        &[
+            pod("agent-sandbox-system", "r", "10.0.0.7"),
+            pod("ns", "p", "10.0.0.8"),
+        ],
+    )
+    .await;
+    assert_eq!(peers(&police, DEFAULT), ["10.0.0.7/32"]);
+    assert_eq!(peers(&police, "ns/t"), ["10.0.0.8/32"]);
+    assert_eq!(peers(&police, "zzz/t"), ["10.0.0.8/32"]);
+    assert_eq!(omitted(&police), ["aaa/t"]);
+    let why = police.omissions.borrow()["aaa/t"].clone();
+    assert!(why.contains("64 selectors of pods are watched"), "{why}");
+
+    police.template_changed("aaa", "t", None);
+    list(&police, &[]).await;
+    assert!(omitted(&police).is_empty());
+}
+
+#[tokio::test]
+async fn a_namespace_of_many_templates_takes_no_policy_of_another_and_not_the_default() {
+    let police = police().await;
+    let nobody = template(json!({ "networkPolicy": { "ingress": [] } }));
+    {
+        let mut state = police.state();
+        for number in 0..5_000 {
+            state
+                .drafts
+                .insert(format!("aaa/t{number}"), Draft::of(&nobody));
+        }
+    }
+    let everybody = template(json!({ "networkPolicy": { "ingress": [{}] } }));
+    police.template_changed("zzz", "t", Some(&everybody));
+    list(&police, &[]).await;
+    let policies = police.policies().borrow().clone().expect("published");
+    assert_eq!(policies.len(), MAX_POLICIES);
+    assert!(policies.is_sorted_by_key(|policy| policy.name.clone()));
+    for name in [DEFAULT, "zzz/t"] {
+        assert!(policies.iter().any(|policy| policy.name == name), "{name}");
+    }
+    let omitted = omitted(&police);
+    assert_eq!(omitted.len(), 5_002 - MAX_POLICIES);
+    assert!(omitted.iter().all(|name| name.starts_with("aaa/")));
+}
+
+#[tokio::test]
+async fn a_policy_that_is_cut_off_or_makes_no_sense_is_told_of() {
+    let police = police().await;
+    list(&police, &[]).await;
+    let block = |cidr| json!({ "networkPolicy": { "ingress": [{ "from": [{ "ipBlock": { "cidr": cidr } }] }] } });
+    police.template_changed("ns", "good", Some(&template(block("10.0.0.0/8"))));
+    police.template_changed("ns", "odd", Some(&template(block("10.0.0.0"))));
+    let rules = vec![json!({ "ports": [{ "port": 80 }] }); MAX_RULES + 1];
+    let many = json!({ "networkPolicy": { "ingress": rules } });
+    police.template_changed("ns", "many", Some(&template(many)));
+    assert_eq!(omitted(&police), ["ns/many", "ns/odd"]);
+}

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use mote_rpc::rules::MAX_COMMAND_BYTES;
 use mote_rpc::v1::{self, SessionSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::sandbox::apply::Hands;
+use crate::sandbox::metadata::Metadata;
 use crate::sandbox::refusal::Trouble;
+use crate::sandbox::validate::Subject;
 use crate::wasm::{
     Budget, Command, LinkError, Missing, Sources, Wanted, expand, registry_credentials, resolve,
 };
-
-/// Most bytes of a command's words: what node hosts take.
-const MAX_COMMAND_BYTES: usize = 64 << 10;
 
 /// Mebibytes that sessions which are being made bring together. Each is there
 /// four times for a moment: as it came, as it is sent, and on the way.
@@ -112,7 +113,7 @@ impl Hands<'_> {
             return Ok(spec);
         }
         let Self { context, subject } = self;
-        let object = &subject.sandbox.metadata;
+        let object = &fields(subject);
         let sources = Sources::read(context, subject.namespace, wanted.sources()).await?;
         let env = wanted.env.resolve(object, &sources)?;
         let command = wanted.command.as_ref();
@@ -126,6 +127,23 @@ impl Hands<'_> {
             registry_credentials: registry_credentials(&wanted.pull_secrets, &sources),
             ..spec
         })
+    }
+}
+
+/// What variables and files say of the object: what they would of its pod,
+/// whose name and namespace are the sandbox's.
+fn fields(subject: &Subject<'_>) -> ObjectMeta {
+    let Metadata {
+        labels,
+        annotations,
+    } = Metadata::of(subject);
+    ObjectMeta {
+        name: Some(subject.name.to_owned()),
+        namespace: Some(subject.namespace.to_owned()),
+        uid: Some(subject.uid.to_owned()),
+        labels: Some(labels),
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
     }
 }
 
@@ -152,6 +170,8 @@ mod tests {
     use mote_rpc::v1::command::Restart;
 
     use super::*;
+    use crate::names::label;
+    use crate::sandbox::fixtures::{sandbox, subject};
 
     #[tokio::test]
     async fn a_node_that_takes_nothing_leaves_room_for_what_goes_to_others() {
@@ -188,6 +208,31 @@ mod tests {
         assert!(loads.take(1, "e", Duration::ZERO).await.is_err());
         held.pop();
         assert!(loads.take(1, "e", Duration::ZERO).await.is_ok());
+    }
+
+    #[test]
+    fn variables_and_files_read_what_a_pod_would_carry_and_not_what_the_sandbox_does() {
+        let mut sandbox = sandbox();
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()));
+            pairs.collect()
+        };
+        sandbox.metadata.labels = Some(map(&[("tier", "of the sandbox")]));
+        let template = &mut sandbox.spec.blueprint.pod_template.metadata;
+        template.labels = map(&[("tier", "gold"), (label::SANDBOX_NAME_HASH, "victims")]);
+        template.annotations = map(&[("note", "n")]);
+        let subject = subject(&sandbox);
+        let told = fields(&subject);
+        assert_eq!(
+            (told.name.as_deref(), told.uid.as_deref()),
+            (Some(subject.name), Some(subject.uid))
+        );
+        let labels = told.labels.unwrap();
+        assert_eq!(labels["tier"], "gold");
+        assert_eq!(labels[label::SANDBOX_NAME_HASH], subject.hash);
+        assert_eq!(told.annotations.unwrap()["note"], "n");
     }
 
     #[test]

@@ -12,6 +12,25 @@ use super::table::{FLAGS, IGNORED, IGNORED_PREFIXES};
 /// Where the definitions of the API's kinds are written to by default.
 const CRDS: &str = "deploy/crds";
 
+/// How the help begins.
+const HEAD: &str = "\
+mote-controller reconciles the objects of the Agent Sandbox API.
+
+usage:
+  mote-controller [FLAG]…
+      runs until it is told to end
+  mote-controller crds [FOLDER]
+      writes the definitions of its kinds into FOLDER (deploy/crds)
+  mote-controller node-address --node=NAME --out=FILE [--addresses=WHICH]
+      takes the addresses of a node's sandboxes for the node's own, and writes
+      them to FILE. WHICH is PREFIX, PREFIX,PREFIX, pods-upper-half or shared, in
+      place of the node's annotation mote.dev/addresses
+
+-flag and --flag mean the same. A value follows after = or as the next word; a
+switch needs none.
+
+";
+
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -175,14 +194,7 @@ fn ignored(name: &str) -> Option<bool> {
 
 /// The help.
 pub fn help() -> String {
-    let mut text = "mote-controller reconciles the objects of the Agent Sandbox API.\n\n\
-        usage: mote-controller [FLAG]…        runs until it is told to end\n       \
-               mote-controller crds [FOLDER]  writes the CRDs into FOLDER (deploy/crds)\n       \
-               mote-controller node-address --node=NAME --out=FILE [--addresses=PREFIX[,PREFIX]|pods-upper-half|shared]\n\
-                                              routes the addresses of a node's sandboxes to it\n\n\
-        -flag and --flag mean the same. A value follows after = or as the next word;\n\
-        a switch needs none.\n\n"
-        .to_owned();
+    let mut text = HEAD.to_owned();
     let mut defaults = Options::default();
     for flag in FLAGS {
         let default = flag.field.value(&mut defaults);

@@ -27,8 +27,9 @@ else is answered. The files are read again when they change.
 
 Each sandbox has addresses of its own, one of each prefix that --addresses or
 --addresses-file names, which may be one of IPv4 and one of IPv6: the machine
-has to route them to itself (ip route add local PREFIX dev lo). Whoever reaches one may call the sandbox, as if it were a
-pod, at the ports 8080 (REST), 9090 (gRPC) and 8888 (python-runtime).
+has to route them to itself (ip route add local PREFIX dev lo). Whoever reaches
+one may call the sandbox, as if it were a pod, at the ports 8080 (REST), 9090
+(gRPC) and 8888 (python-runtime).
 
 Where no prefix can be routed, all share the machine's own addresses: shared,
 and one of each family. The Host header (:authority in HTTP/2) of each request
@@ -61,10 +62,10 @@ pub(crate) struct NodeArgs {
     /// Address and port of /metrics, /healthz and /readyz
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:7444")]
     metrics: SocketAddr,
-    /// Folder in which sandboxes are kept [env: MOTE_STATE] [default: ~/.local/share/mote]
     /// Address and port of /healthz and /readyz for the kubelet alone, which no stranger reaches
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7445")]
     probes: SocketAddr,
+    /// Folder in which sandboxes are kept [env: MOTE_STATE] [default: ~/.local/share/mote]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Certificate of this node, in PEM
@@ -79,10 +80,10 @@ pub(crate) struct NodeArgs {
     /// DNS name in the controller's certificate
     #[arg(long, value_name = "NAME", default_value = "mote-controller")]
     client_name: String,
-    /// Addresses of this machine to give to sandboxes, such as 10.99.7.0/24, or 10.99.7.0/24,fd00:99:7::/64, or shared,10.0.0.7
+    /// Addresses of this machine to give to sandboxes: 10.99.7.0/24, or 10.99.7.0/24,fd00:99:7::/64, or shared,10.0.0.7
     #[arg(long, value_name = "PREFIX[,PREFIX]", group = "prefix")]
     addresses: Option<AddressSource>,
-    /// File that says so
+    /// File that names them, in place of --addresses
     #[arg(long, value_name = "FILE", group = "prefix")]
     addresses_file: Option<PathBuf>,
     /// Memory to give to sandboxes [default: 80 % of what this process may have]
@@ -124,8 +125,8 @@ pub(crate) struct NodeArgs {
 pub(super) struct Config {
     pub(super) listen: SocketAddr,
     pub(super) metrics: SocketAddr,
-    pub(super) files: IdentityFiles,
     pub(super) probes: SocketAddr,
+    pub(super) files: IdentityFiles,
     pub(super) client: String,
     pub(super) drain: Duration,
     pub(super) compiled: Option<PathBuf>,
@@ -174,8 +175,8 @@ pub(super) fn check(args: NodeArgs, places: &PlacesArgs) -> Result<Config, Failu
     Ok(Config {
         listen: args.listen,
         metrics: args.metrics,
-        files: IdentityFiles {
         probes: args.probes,
+        files: IdentityFiles {
             cert: args.tls_cert,
             key: args.tls_key,
             ca: args.tls_ca,

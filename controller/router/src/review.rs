@@ -16,7 +16,7 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::crowd::{Crowd, For};
 use crate::memo::Memo;
@@ -193,19 +193,21 @@ impl Reviews {
         permitted.await.ok_or(Refusal::Unchecked)
     }
 
-    /// Asks when it is its turn; `None` without an answer, which is logged.
+    /// Asks when it is its turn; `None` without an answer. Of the API server's
+    /// failures the log tells; that many ask is none.
     fn in_turn<T: Send + 'static>(
         &self,
         waiting: Waiting<Asker>,
         asked: impl Future<Output = anyhow::Result<T>> + Send + 'static,
     ) -> BoxFuture<'static, Option<T>> {
-        let answer = async move {
-            let _turn = waiting.turn().await?;
-            asked.await
-        };
         let time = self.ask_time;
-        timeout(time, answer)
-            .map(move |answer| match answer {
+        let until = Instant::now() + time;
+        async move {
+            let Ok(Ok(_turn)) = timeout_at(until, waiting.turn()).await else {
+                tracing::debug!(?time, "a caller was not asked about in time");
+                return None;
+            };
+            match timeout_at(until, asked).await {
                 Ok(Ok(answer)) => Some(answer),
                 Ok(Err(error)) => {
                     tracing::error!("failed to check a caller: {error:#}");
@@ -215,8 +217,9 @@ impl Reviews {
                     tracing::error!(?time, "the API server did not check a caller in time");
                     None
                 }
-            })
-            .boxed()
+            }
+        }
+        .boxed()
     }
 }
 

@@ -169,7 +169,7 @@ async fn resume(
     Extension(caller): Extension<Caller>,
 ) -> Answer<Json<Told>> {
     let sandbox = find(&node, &id)?;
-    sandbox.resume()?;
+    sandbox.resume().await?;
     node.audit(&sandbox.id, Action::Resume, None, Some(&caller));
     told(&sandbox)
 }

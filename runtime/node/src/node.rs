@@ -3,6 +3,8 @@
 mod admission;
 mod making;
 mod names;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -12,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mote_api::SandboxId;
 use mote_host::{Host, HostError};
-use mote_surface::Caller;
+use mote_surface::{Caller, Unavailable};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -113,9 +115,9 @@ impl Node {
             store,
             observer: Observer { metrics, audit },
             feed,
+            seats: seats_of_tenants(),
             stopping: CancellationToken::new(),
         });
-            seats: seats_of_tenants(),
         let addresses = Addresses::new(config.addresses);
         let admission = Admission::new(&config);
         let kept = readdress(kept, &addresses);
@@ -198,8 +200,19 @@ impl Node {
         action: Action,
         caller: Option<&Caller>,
     ) -> Result<(), LifeError> {
-        sandbox.go().await?;
+        match sandbox.go().await {
+            // It is gone for callers, and its folder is still in its place.
+            Err(LifeError::Refused(Unavailable::Gone(_))) if sandbox.stuck.swap(false, Relaxed) => {
+            }
+            gone => {
+                gone?;
+                self.audit(&sandbox.id, action, None, caller);
+            }
+        }
         let removed = self.0.shared.store.remove(&sandbox.id, &sandbox.home);
+        // It keeps its name and its addresses: it is a sandbox again if the
+        // node starts anew before this is tried again.
+        let limbo = removed.inspect_err(|_| sandbox.stuck.store(true, Relaxed))?;
         {
             let mut sandboxes = self.sandboxes();
             sandboxes.there.remove(&sandbox.id);
@@ -207,10 +220,8 @@ impl Node {
         }
         let addresses = sandbox.record().addresses;
         self.0.addresses.free(addresses, &sandbox.id);
-        self.audit(&sandbox.id, action, None, caller);
         let gone = Change::Session(sandbox.id.clone());
         self.0.shared.feed.changed(gone);
-        let limbo = removed?;
         // Many files take long to go; nobody has to wait for it.
         tokio::task::spawn_blocking(move || drop(limbo));
         Ok(())

@@ -73,6 +73,11 @@ pub(crate) struct Sandbox {
     /// Of the node's slots, for the programs of all its calls.
     part: Part,
     life: Mutex<Life>,
+    /// Held while its record changes on disk, when `life` is not: calls do not
+    /// wait for the disk.
+    keeping: Mutex<()>,
+    /// It is gone, and the disk would not let its folder go.
+    pub(crate) stuck: AtomicBool,
     /// Open while it is called; closed when it rests.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     /// Calls and files hold it for reading, a transaction for writing.
@@ -158,12 +163,12 @@ impl Sandbox {
         let image = pulled.and_then(|digest| shared.images.as_ref()?.get(digest));
         let asked = record.object.as_ref().map(|object| object.asked.cpu_millis);
         Self {
+            part: shared.host.part(),
             shared,
             image,
             share: Share::of_millis(asked.unwrap_or_default()),
             id: record.id.clone(),
             home,
-            part: shared.host.part(),
             barred,
             life: Mutex::new(Life {
                 record,
@@ -174,6 +179,8 @@ impl Sandbox {
                 disk: None,
                 standing: Standing::default(),
             }),
+            keeping: Mutex::default(),
+            stuck: AtomicBool::default(),
             session: tokio::sync::Mutex::default(),
             gate: Arc::default(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
@@ -326,16 +333,23 @@ impl Sandbox {
         })
     }
 
+    /// Whoever holds this is the only one who changes its record.
+    fn keeping(&self) -> MutexGuard<'_, ()> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Suspends it: what runs in it ends.
-    pub(crate) async fn suspend(&self) -> Result<(), LifeError> {
-        self.turn(Request::Suspend, SandboxEventKind::Suspended, None)?;
+    pub(crate) async fn suspend(self: &Arc<Self>) -> Result<(), LifeError> {
+        let turned = self.turned(Request::Suspend, SandboxEventKind::Suspended);
+        turned.await?;
         self.end().await;
         Ok(())
     }
 
     /// Takes calls again.
-    pub(crate) fn resume(&self) -> Result<(), LifeError> {
-        self.turn(Request::Resume, SandboxEventKind::Resumed, None)
+    pub(crate) async fn resume(self: &Arc<Self>) -> Result<(), LifeError> {
+        let turned = self.turned(Request::Resume, SandboxEventKind::Resumed);
+        turned.await
     }
 
     /// Is, or is not, suspended, and what else its object has it be; with the
@@ -372,8 +386,9 @@ impl Sandbox {
     }
 
     /// Marks it gone, and ends what runs in it.
-    pub(crate) async fn go(&self) -> Result<(), LifeError> {
-        self.turn(Request::Delete, SandboxEventKind::Deleted, None)?;
+    pub(crate) async fn go(self: &Arc<Self>) -> Result<(), LifeError> {
+        let turned = self.turned(Request::Delete, SandboxEventKind::Deleted);
+        turned.await?;
         self.gone.cancel();
         self.end().await;
         Ok(())
@@ -395,18 +410,34 @@ impl Sandbox {
         self.close().await;
     }
 
+    /// Moves on in life, where nobody waits for the disk.
+    async fn turned(
+        self: &Arc<Self>,
+        request: Request,
+        kind: SandboxEventKind,
+    ) -> Result<(), LifeError> {
+        let this = Arc::clone(self);
+        let turned = tokio::task::spawn_blocking(move || this.turn(request, kind, None)).await;
+        turned.map_err(|_| interrupted())?
+    }
+
     /// Moves on in life, to the latest of its object where there is one;
-    /// what is to outlive the node is on disk before it is true here.
+    /// what is to outlive the node is on disk before it is true here. Blocks on
+    /// the disk.
     fn turn(
         &self,
         request: Request,
         kind: SandboxEventKind,
         latest: Option<Latest>,
     ) -> Result<(), LifeError> {
-        let mut life = self.life();
-        let before = life.phase;
+        // Meanwhile it wakes or rests at most, from where it goes on likewise.
+        let _keeping = self.keeping();
+        let (before, kept) = {
+            let life = self.life();
+            (life.phase, life.record.clone())
+        };
         let phase = self.after(before, request)?;
-        let mut record = life.record.clone();
+        let mut record = kept.clone();
         record.suspended = phase == Phase::Suspended;
         if let Some(latest) = latest {
             record.follow(latest);
@@ -414,9 +445,12 @@ impl Sandbox {
         if before == Phase::Suspended && phase == Phase::Ready {
             record.begin(Timestamp::now());
         }
-        let changed = record != life.record && phase != Phase::Gone;
+        let changed = record != kept && phase != Phase::Gone;
         if changed {
             self.home.keep(&record)?;
+        }
+        let mut life = self.life();
+        if changed {
             life.record = record;
             life.grants = None;
         }
@@ -439,7 +473,7 @@ impl Sandbox {
     pub(crate) fn due(&self, now: Timestamp) -> Option<Due> {
         let life = self.life();
         if life.phase == Phase::Gone {
-            return None;
+            return self.stuck.load(Relaxed).then_some(Due::Expire);
         }
         if life.record.expires_at.is_some_and(|at| at <= now) {
             return Some(Due::Expire);
@@ -485,7 +519,7 @@ impl Sandbox {
 /// What a sandbox's age says should become of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Its time to live is over.
+    /// Its time to live is over, or it is stuck.
     Expire,
     /// It has been there for as long as it may.
     End,
@@ -503,3 +537,6 @@ pub(crate) enum LifeError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+#[cfg(test)]
+mod tests;

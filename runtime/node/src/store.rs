@@ -18,6 +18,7 @@
 //! name and a number of its own: who still holds a sandbox that was deleted
 //! does not find another of the same name.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -130,6 +131,9 @@ impl Home {
     }
 }
 
+/// Sandboxes from before.
+pub(crate) type Kept = Vec<(Home, Record)>;
+
 fn unusable(path: &Path, error: &RecordError) -> StoreError {
     StoreError::Record {
         path: path.to_owned(),
@@ -164,9 +168,9 @@ impl Store {
         })
     }
 
-    /// The sandboxes that are there, and those that cannot be used.
-    #[expect(clippy::type_complexity, reason = "two lists, used once")]
-    pub(crate) fn load(&self) -> Result<(Vec<(Home, Record)>, Vec<StoreError>), StoreError> {
+    /// The sandboxes that are there, and those that cannot be used. Of two of
+    /// one name, nobody was told of the one that was made first: it goes.
+    pub(crate) fn load(&self) -> Result<(Kept, Vec<StoreError>), StoreError> {
         let sandboxes = self.root.join("sandboxes");
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&sandboxes).map_err(failed("list", &sandboxes))? {
@@ -180,6 +184,14 @@ impl Store {
                     path,
                     reason: format!("it is the record of {}, in another's folder", record.id),
                 }),
+                Err(error) => bad.push(error),
+            }
+        }
+        let (good, doubles) = latest_of_each(good);
+        for (home, record) in doubles {
+            tracing::warn!(path = %home.0.display(), "a sandbox is removed: another of its name was made later");
+            match self.remove(&record.id, &home) {
+                Ok(draft) => drop(draft),
                 Err(error) => bad.push(error),
             }
         }
@@ -202,12 +214,28 @@ impl Store {
         let made = home.volumes().make(record.outfit(), sent);
         made.map_err(failed("make the volumes in", &draft.path))?;
         self.fill(&home, record, from)?;
-        let home = self.root.join("sandboxes").join(one_by_chance(&record.id));
-        fs::rename(&draft.path, &home).map_err(failed("create", &home))?;
-        // From here on there is nothing in limbo to be removed.
-        drop(draft);
+        self.place(draft, &record.id, sync)
+    }
+
+    /// Puts a draft where sandboxes are. `sync` has to say that it will be
+    /// there after a loss of power, too.
+    fn place(
+        &self,
+        draft: Draft,
+        id: &SandboxId,
+        sync: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Home, StoreError> {
         let parent = self.root.join("sandboxes");
-        sync(&parent).map_err(failed("sync", &parent))?;
+        let home = parent.join(one_by_chance(id));
+        fs::rename(&draft.path, &home).map_err(failed("create", &home))?;
+        if let Err(error) = sync(&parent) {
+            // Whoever asked will ask for another of this name.
+            if let Err(error) = fs::rename(&home, &draft.path) {
+                tracing::error!(path = %home.display(), %error, "a sandbox that was not made is left behind; the next start removes it if there is another of its name");
+            }
+            return Err(failed("sync", &parent)(error));
+        }
+        // There is nothing in limbo to be removed.
         Ok(Home(home.into()))
     }
 
@@ -294,6 +322,18 @@ fn empty(limbo: &Path) -> Result<(), StoreError> {
 /// A name for a folder of a sandbox that no other has, nor had.
 fn one_by_chance(id: &SandboxId) -> String {
     format!("{id}.{:016x}", rand::rng().random::<u64>())
+}
+
+/// The last of each name that was made, and the others.
+fn latest_of_each(mut all: Kept) -> (Kept, Kept) {
+    // Whatever order the disk tells them in, it is the same one that stays.
+    all.sort_by(|(a, one), (b, other)| {
+        let ages = other.created_at.cmp(&one.created_at);
+        ages.then_with(|| b.0.cmp(&a.0))
+    });
+    let mut names = HashSet::new();
+    all.into_iter()
+        .partition(|(_, record)| names.insert(record.id.clone()))
 }
 
 fn is_home_of(path: &Path, id: &SandboxId) -> bool {
@@ -428,6 +468,45 @@ mod tests {
             drafts.push(store.draft(&id, &home).unwrap());
         }
         store.remove(&id, &home).unwrap();
+    }
+
+    fn in_folder(state: &Path, folder: &str) -> usize {
+        fs::read_dir(state.join(folder)).unwrap().count()
+    }
+
+    #[test]
+    fn a_sandbox_that_may_be_lost_with_power_is_not_made() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        let id = "a".parse().unwrap();
+        let draft = Draft {
+            path: store.limbo(&id),
+        };
+        fs::create_dir_all(draft.path.join("workspace")).unwrap();
+        let lost = |_: &Path| Err(io::ErrorKind::Other.into());
+        assert!(store.place(draft, &id, lost).is_err());
+        let left = |folder| in_folder(state.path(), folder);
+        assert_eq!((left("sandboxes"), left("limbo")), (0, 0));
+    }
+
+    #[test]
+    fn of_two_sandboxes_of_one_name_the_one_made_last_is_there() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(state.path()).unwrap();
+        let made = |second| {
+            let mut made = record("a");
+            made.created_at = Timestamp::from_second(second).unwrap();
+            made
+        };
+        let times = [3, 7, 5];
+        let homes = times.map(|at| store.create(&made(at), None, &Sent::new()).unwrap());
+        store.create(&record("b"), None, &Sent::new()).unwrap();
+        let (good, bad) = store.load().unwrap();
+        let found = |id: &str| good.iter().find(|(_, it)| it.id.as_str() == id).unwrap();
+        assert_eq!((good.len(), bad.len()), (2, 0));
+        assert_eq!(found("a").0.0, homes[1].0);
+        assert_eq!(in_folder(state.path(), "sandboxes"), 2);
+        assert_eq!(in_folder(state.path(), "limbo"), 0);
     }
 
     #[test]

@@ -223,7 +223,12 @@ impl Rpc {
             self.settle(|room| room.take_away(&id));
         }
         match deleted {
-            Ok(()) | Err(LifeError::Refused(Unavailable::Gone(_))) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(LifeError::Refused(Unavailable::Gone(_))) => match node.find(&id) {
+                None => Ok(()),
+                // Whoever else deletes it has not come to the end of it.
+                Some(_) => Err(interrupted()),
+            },
             Err(error) => Err(error.into()),
         }
     }

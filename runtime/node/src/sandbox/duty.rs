@@ -95,15 +95,15 @@ impl Sandbox {
     }
 
     fn turn_to_end(&self, ended: Ended, of: &CancellationToken) -> bool {
-        let mut life = self.life();
-        let Ok(phase) = life.phase.after(Request::End) else {
-            return false;
+        let _keeping = self.keeping();
+        let (phase, mut record) = {
+            let life = self.life();
+            (life.phase.after(Request::End), life.record.clone())
         };
-        if of.is_cancelled() || phase != Phase::Ended {
+        if of.is_cancelled() || phase != Ok(Phase::Ended) {
             return false;
         }
         tracing::info!(sandbox = %self.id, told = %ended, "a session is at its end");
-        let mut record = life.record.clone();
         if let Some(course) = &mut record.course {
             course.ended = Some(ended);
         }
@@ -111,7 +111,8 @@ impl Sandbox {
             // It is at its end all the same, and begins anew with the host.
             tracing::error!(sandbox = %self.id, %error, "failed to keep how a session ended");
         }
-        (life.record, life.phase) = (record, phase);
+        let mut life = self.life();
+        (life.record, life.phase) = (record, Phase::Ended);
         self.let_go(&mut life);
         true
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use mote_api::{End, Grants, GuestPath, Invocation, Limits, Outcome, Rejection, SandboxEventKind};
 use mote_host::{Launched, RunError};
 use mote_surface::{Command, Event, EventSender, Exit, Running, StartError, events};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -74,7 +74,7 @@ enum Hold {
     /// Other calls may run beside it.
     Shared(#[expect(dead_code, reason = "held, not used")] OwnedRwLockReadGuard<()>),
     /// It is alone, and its files are a draft.
-    Alone(Box<Transaction>, OwnedRwLockWriteGuard<()>),
+    Alone(Box<Transaction>),
     /// It outlives calls, and keeps transactions from starting.
     Resident(#[expect(dead_code, reason = "held, not used")] Resident),
 }
@@ -114,7 +114,7 @@ async fn prepare(spoken: &Spoken, command: &Command, leave: Leave) -> Result<Pre
     let place = place(sandbox, wait).await?;
     let hold = hold(sandbox, command, wait).await?;
     let session = match &hold {
-        Hold::Alone(transaction, _) => transaction.session(),
+        Hold::Alone(transaction) => transaction.session(),
         Hold::Shared(_) | Hold::Resident(_) => sandbox.session().await?,
     };
     if !command.cwd.as_os_str().is_empty() {
@@ -229,8 +229,8 @@ async fn hold(
             sandbox.id
         )));
     }
-    let transaction = Transaction::begin(sandbox).await?;
-    Ok(Hold::Alone(Box::new(transaction), gate))
+    let transaction = Transaction::begin(sandbox, gate).await?;
+    Ok(Hold::Alone(Box::new(transaction)))
 }
 
 /// A working directory that is not there is a program that is not there: as
@@ -392,16 +392,15 @@ impl Call {
     /// Lets others in, after the changes of a transaction are in their place
     /// or gone.
     async fn settle(&self, hold: Hold, outcome: Option<&mut Outcome>) {
-        let Hold::Alone(transaction, gate) = hold else {
+        let Hold::Alone(transaction) = hold else {
             return;
         };
         let well = |outcome: &Outcome| outcome.end == End::Exited { code: 0 };
         let commit = outcome.as_deref().is_some_and(well);
-        let told = transaction.end(&self.sandbox, commit).await;
+        let told = transaction.end(commit).await;
         if let Some(outcome) = outcome {
             outcome.transaction = told;
         }
-        drop(gate);
     }
 
     /// The last words: why it ended, where its status does not say, and how.

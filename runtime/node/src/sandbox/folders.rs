@@ -92,6 +92,14 @@ impl Sandbox {
         self.disk().set(all(&counted), &bounded);
     }
 
+    /// Books what is open and has lost its name with a folder that another
+    /// took the place of.
+    pub(crate) fn book_lost(&self) {
+        if let Some(disk) = &self.life().disk {
+            disk.book_lost();
+        }
+    }
+
     /// The folders in which its programs write.
     fn folders(&self) -> Vec<PathBuf> {
         let home = &self.home;
@@ -180,6 +188,7 @@ impl Sandbox {
         let opened = self.shared.host.session_on(grants, limits, &disk);
         let opened = opened.map(|session| {
             let session = session.with_share(self.share.clone());
+            let session = session.with_part(self.part.clone());
             self.with_image(session, &record.image)
         });
         opened.map_err(|error| {
@@ -188,7 +197,6 @@ impl Sandbox {
                 mote_host::OpenError::Host(_) => StartError::Host,
                 error => StartError::Invalid(error.to_string()),
             }
-            let session = session.with_part(self.part.clone());
         })
     }
 

@@ -1,6 +1,7 @@
 //! A sandbox as the surfaces see it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,8 +11,8 @@ use cap_std::fs::Dir;
 use mote_api::{Grants, GuestPath};
 use mote_host::{Disk, DiskFull, Unlinked};
 use mote_surface::{
-    Backend, Caller, Command, Doings, Files, Full, Gone, Log, Quota, Record, Running, StartError,
-    State, Unavailable,
+    Backend, Caller, Command, Doings, Files, Full, Gone, Held, Log, Quota, Record, Running,
+    StartError, State, Unavailable,
 };
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -152,6 +153,11 @@ impl Quota for Account {
             Ok(remove()?.map(|Gone { id, links, bytes }| Unlinked { id, links, bytes }))
         })
     }
+
+    fn hold(&self, file: &Arc<File>) -> io::Result<Held> {
+        // Without the gate: a slow caller keeps no transaction waiting.
+        self.disk.hold(file).map(Held::new)
+    }
 }
 
 impl Drop for Account {
@@ -178,4 +184,45 @@ pub(crate) async fn writing(
 ) -> Result<OwnedRwLockWriteGuard<()>, Closed> {
     let gate = Arc::clone(gate).write_owned();
     tokio::time::timeout(wait, gate).await.map_err(|_| Closed)
+}
+
+#[cfg(test)]
+mod tests {
+    use mote_surface::Found;
+
+    use super::*;
+    use crate::node::tests::{make, open};
+
+    #[tokio::test]
+    async fn a_file_without_a_name_counts_for_as_long_as_it_is_sent_or_taken() {
+        let state = tempfile::tempdir().unwrap();
+        let sandbox = make(&open(state.path()), "a", "/workspace").await.unwrap();
+        let bytes = || sandbox.doings().activity.disk_bytes;
+        let spoken = Spoken::new(Arc::clone(&sandbox), Surface::Rest);
+        let files = spoken.files().await.ok().unwrap();
+        let put = |text: &str| {
+            let mut upload = files.upload("f", 0o644).unwrap();
+            upload.write(text.as_bytes()).unwrap();
+            upload
+        };
+        put("12345").finish().unwrap();
+        let Found::File(sent) = files.find("f").unwrap() else {
+            panic!("it is a file");
+        };
+        put("123").finish().unwrap();
+        assert_eq!(bytes(), 8);
+        drop(sent);
+        assert_eq!(bytes(), 3);
+
+        let mut taken = put("1234");
+        let listed = files.list("".as_ref()).unwrap();
+        let unfinished = listed.iter().find(|it| it.name != "f").unwrap();
+        files
+            .remove(unfinished.name.to_str().unwrap(), false)
+            .unwrap();
+        taken.write(b"56").unwrap();
+        assert_eq!(bytes(), 9);
+        drop(taken);
+        assert_eq!(bytes(), 3);
+    }
 }

@@ -8,6 +8,7 @@ mod remove;
 mod resolve;
 mod write;
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +70,34 @@ pub trait Quota: Send + Sync {
     /// # Errors
     /// Those of `remove`; nothing is booked.
     fn shrink(&self, remove: &mut dyn FnMut() -> io::Result<Option<Gone>>) -> io::Result<()>;
+
+    /// Notes that `file` is open for as long as what is returned is there.
+    /// Until then its bytes are taken, even if its name goes.
+    ///
+    /// # Errors
+    /// The file does not tell what it is.
+    fn hold(&self, file: &Arc<File>) -> io::Result<Held>;
+}
+
+/// A file's being open, in the account of its sandbox; see [`Quota::hold`].
+pub struct Held(#[expect(dead_code, reason = "held, not used")] Option<Box<dyn Send + Sync>>);
+
+impl Held {
+    /// Is noted until `it` is dropped.
+    pub fn new(it: impl Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(it)))
+    }
+
+    /// Where no account is kept.
+    pub const fn nowhere() -> Self {
+        Self(None)
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held")
+    }
 }
 
 /// There is no room for what was to be written.
@@ -119,6 +148,10 @@ impl Quota for Unlimited {
 
     fn shrink(&self, remove: &mut dyn FnMut() -> io::Result<Option<Gone>>) -> io::Result<()> {
         remove().map(drop)
+    }
+
+    fn hold(&self, _file: &Arc<File>) -> io::Result<Held> {
+        Ok(Held::nowhere())
     }
 }
 

@@ -43,8 +43,8 @@ pub use body::{BodyError, read_body};
 pub use caller::{CALL_HEADER, Caller, OUTCOME_HEADER, TraceParent, TraceParentError};
 pub use events::{CallerGone, EVENT_BYTES, Event, EventSender, Events, Exit, events};
 pub use files::{
-    ARCHIVE_ENTRIES, EntryExtension, FileError, Files, Found, Full, Gone, LIST_ENTRIES, Listed,
-    Opened, PATH_BYTES, PathError, Quota, Unlimited, Upload,
+    ARCHIVE_ENTRIES, EntryExtension, FileError, Files, Found, Full, Gone, Held, LIST_ENTRIES,
+    Listed, Opened, PATH_BYTES, PathError, Quota, Unlimited, Upload,
 };
 pub use metadata::metadata;
 pub use state::State;

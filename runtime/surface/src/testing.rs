@@ -1,6 +1,7 @@
 //! A sandbox of files alone, for the tests of what is spoken to it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,9 +9,11 @@ use std::time::Duration;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::{
-    Backend, Command, Files, Full, Gone, Quota, Running, StartError, State, Unavailable, Unlimited,
+    Backend, Command, Files, Full, Gone, Held, Quota, Running, StartError, State, Unavailable,
+    Unlimited,
 };
 
 /// A sandbox of files alone; clones are handles on one.
@@ -87,6 +90,17 @@ impl Backend for TestBackend {
 pub(crate) struct Account {
     used: Mutex<(u64, u64)>,
     most: (u64, u64),
+    /// How many files are open.
+    open: watch::Sender<usize>,
+}
+
+/// One that is open, of those.
+struct OpenFile(watch::Sender<usize>);
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
 }
 
 impl Account {
@@ -94,12 +108,24 @@ impl Account {
         Arc::new(Self {
             used: Mutex::default(),
             most: (bytes, entries),
+            open: watch::Sender::default(),
         })
     }
 
     /// Bytes and names.
     pub(crate) fn used(&self) -> (u64, u64) {
         *self.used.lock().unwrap()
+    }
+
+    /// How many files are held open.
+    pub(crate) fn open(&self) -> usize {
+        *self.open.borrow()
+    }
+
+    /// Completes once no file is held open.
+    pub(crate) async fn all_closed(&self) {
+        let mut open = self.open.subscribe();
+        open.wait_for(|open| *open == 0).await.unwrap();
     }
 }
 
@@ -126,5 +152,10 @@ impl Quota for Account {
             }
         }
         Ok(())
+    }
+
+    fn hold(&self, _file: &Arc<File>) -> std::io::Result<Held> {
+        self.open.send_modify(|open| *open += 1);
+        Ok(Held::new(OpenFile(self.open.clone())))
     }
 }

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt, PermissionsExt};
 use rustix::fs::OFlags;
 
 use super::error::{FileError, failed, refused};
-use super::{Files, name_or_dot};
+use super::{Files, Held, name_or_dot};
 
 /// Most entries that one folder may have to be listed at once: some 20 MiB
 /// while they are told.
@@ -24,15 +25,16 @@ pub enum Found {
     Folder(PathBuf),
 }
 
-/// A regular file, open for reading.
+/// A regular file, open for reading. Its bytes are taken for as long.
 #[derive(Debug)]
 pub struct Opened {
     /// Never anything but a regular file.
-    pub file: File,
+    pub file: Arc<File>,
     /// In bytes, when it was opened.
     pub size: u64,
     /// When it was last written.
     pub modified: SystemTime,
+    _held: Held,
 }
 
 /// One name in a folder, and what it stands for with links followed.
@@ -64,7 +66,7 @@ impl Files {
             .map_err(refused("read the file's metadata"))?;
         match meta.is_dir() {
             true => Ok(Found::Folder(path)),
-            false => open(&self.root, &path, &meta).map(Found::File),
+            false => self.open(&self.root, &path, &meta).map(Found::File),
         }
     }
 
@@ -98,6 +100,40 @@ impl Files {
         }
         Ok(listed)
     }
+
+    /// Opens a regular file for reading that `meta` was just told of.
+    pub(super) fn open(
+        &self,
+        folder: &Dir,
+        path: &Path,
+        meta: &Metadata,
+    ) -> Result<Opened, FileError> {
+        if !meta.is_file() {
+            return Err(FileError::Special);
+        }
+        let mut options = OpenOptions::new();
+        // A guest may have put a pipe there meanwhile, whose opening would wait
+        // for a writer.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        let file = folder
+            .open_with(path, &options)
+            .map_err(refused("open the file"))?;
+        let meta = file
+            .metadata()
+            .map_err(failed("read the file's metadata"))?;
+        if !meta.is_file() {
+            return Err(FileError::Special);
+        }
+        let file = Arc::new(file.into_std());
+        let held = self.quota.hold(&file);
+        Ok(Opened {
+            size: meta.len(),
+            modified: modified(&meta),
+            file,
+            _held: held.map_err(failed("read the file's metadata"))?,
+        })
+    }
 }
 
 /// The names in `folder`, sorted.
@@ -112,32 +148,6 @@ pub(super) fn names(folder: &Dir) -> Result<Vec<OsString>, FileError> {
     }
     names.sort_unstable();
     Ok(names)
-}
-
-/// Opens a regular file for reading that `meta` was just told of.
-pub(super) fn open(folder: &Dir, path: &Path, meta: &Metadata) -> Result<Opened, FileError> {
-    if !meta.is_file() {
-        return Err(FileError::Special);
-    }
-    let mut options = OpenOptions::new();
-    // A guest may have put a pipe there meanwhile, whose opening would wait
-    // for a writer.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    options.read(true).custom_flags(flags.bits().cast_signed());
-    let file = folder
-        .open_with(path, &options)
-        .map_err(refused("open the file"))?;
-    let meta = file
-        .metadata()
-        .map_err(failed("read the file's metadata"))?;
-    if !meta.is_file() {
-        return Err(FileError::Special);
-    }
-    Ok(Opened {
-        size: meta.len(),
-        modified: modified(&meta),
-        file: file.into_std(),
-    })
 }
 
 fn modified(meta: &Metadata) -> SystemTime {

@@ -11,11 +11,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 
 use super::error::{FileError, failed};
-use super::{Files, Gone, name_or_dot};
+use super::{Files, Gone, Held, name_or_dot};
 
 /// How names begin that stand for something unfinished. Such names are ours:
 /// what bears one at the start is swept away.
@@ -30,7 +31,9 @@ pub struct Upload {
     files: Files,
     folder: Dir,
     temporary: OsString,
-    file: File,
+    file: Arc<File>,
+    /// A guest may take its name away, and its bytes stay.
+    held: Option<Held>,
     name: OsString,
     /// Bytes that were booked and then not written.
     unwritten: u64,
@@ -80,16 +83,19 @@ impl Files {
             self.give_back_name();
             failed("create temp file")(error)
         })?;
-        let upload = Upload {
+        let mut upload = Upload {
             files: self.clone(),
             folder,
             temporary,
-            file: file.into_std(),
+            file: Arc::new(file.into_std()),
+            held: None,
             name: name.to_owned(),
             unwritten: 0,
             placed: false,
             made: Made::none(self),
         };
+        let held = self.quota.hold(&upload.file);
+        upload.held = Some(held.map_err(failed("create temp file"))?);
         let permissions = std::fs::Permissions::from_mode(mode);
         upload
             .file
@@ -177,7 +183,7 @@ impl Upload {
         self.files.quota.grow(bytes.len() as u64, 0)?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            match self.file.write(rest) {
+            match (&*self.file).write(rest) {
                 Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 stopped => {
@@ -225,8 +231,14 @@ impl Drop for Upload {
         if self.placed {
             return;
         }
+        // Its bytes are to go with its name, as those that were not written.
+        self.held = None;
         let removed = self.files.quota.shrink(&mut || {
-            let meta = self.folder.symlink_metadata(&self.temporary)?;
+            let meta = match self.folder.symlink_metadata(&self.temporary) {
+                // A guest took the name away, and its bytes went just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                meta => meta?,
+            };
             let gone = Gone::of(&meta);
             let ours = self.file.metadata()?;
             if gone.id != (ours.dev(), ours.ino()) {

@@ -61,7 +61,7 @@ fn unsatisfiable(error: RangeError, size: u64) -> Response {
 }
 
 fn content(head: bool, ranges: &[Range<u64>], opened: Opened) -> Response {
-    let Opened { file, size, .. } = opened;
+    let size = opened.size;
     let mut response = status(match ranges {
         [] => StatusCode::OK,
         _ => StatusCode::PARTIAL_CONTENT,
@@ -84,7 +84,7 @@ fn content(head: bool, ranges: &[Range<u64>], opened: Opened) -> Response {
     set(&mut response, ACCEPT_RANGES, "bytes");
     set(&mut response, CONTENT_LENGTH, &length.to_string());
     if !head {
-        *response.body_mut() = body(file, parts);
+        *response.body_mut() = body(opened, parts);
     }
     response
 }
@@ -145,35 +145,37 @@ fn boundary() -> String {
 }
 
 /// Reads the parts as the network takes them.
-fn body(file: File, parts: Vec<Part>) -> Body {
+fn body(opened: Opened, parts: Vec<Part>) -> Body {
     if let [Part::File(range)] = &*parts
         && range.end - range.start <= SMALL_BYTES
-        && let Ok(bytes) = read(&file, range)
+        && let Ok(bytes) = read(&opened.file, range)
     {
         return Body::from(bytes);
     }
     let (outlet, body) = outlet(Patience::new(PATIENCE));
     tokio::spawn(async move {
-        if let Err(error) = send(Arc::new(file), parts, outlet).await {
+        if let Err(error) = send(Arc::new(opened), parts, outlet).await {
             tracing::debug!(%error, "a file was broken off");
         }
     });
     body
 }
 
-async fn send(file: Arc<File>, parts: Vec<Part>, mut outlet: Outlet) -> io::Result<()> {
+async fn send(opened: Arc<Opened>, parts: Vec<Part>, mut outlet: Outlet) -> io::Result<()> {
     for part in parts.into_iter().flat_map(Part::chunks) {
         outlet
-            .put(read_part(Arc::clone(&file), part).await?)
+            .put(read_part(Arc::clone(&opened), part).await?)
             .await?;
     }
     outlet.finish().await
 }
 
-async fn read_part(file: Arc<File>, part: Part) -> io::Result<Bytes> {
+async fn read_part(opened: Arc<Opened>, part: Part) -> io::Result<Bytes> {
     match part {
         Part::Text(text) => Ok(text),
-        Part::File(range) => tokio::task::spawn_blocking(move || read(&file, &range)).await?,
+        Part::File(range) => {
+            tokio::task::spawn_blocking(move || read(&opened.file, &range)).await?
+        }
     }
 }
 
@@ -203,17 +205,45 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::StreamExt;
+
     use super::*;
+    use crate::files::Found;
+    use crate::testing::{Account, TestBackend};
+
+    /// A file of so many bytes in a sandbox, open; and the account of that.
+    fn opened(size: u64) -> (TestBackend, Arc<Account>, Opened) {
+        let account = Account::new(1 << 30, 10);
+        let backend = TestBackend::with_quota(account.clone());
+        let file = File::create(backend.path().join("f")).unwrap();
+        file.set_len(size).unwrap();
+        let Found::File(opened) = backend.raw_files().find("f").unwrap() else {
+            panic!("it is a file");
+        };
+        (backend, account, opened)
+    }
 
     #[tokio::test]
     async fn a_file_that_nobody_takes_is_closed() {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(CHUNK_BYTES * 8).unwrap();
-        let file = Arc::new(file);
+        let (_backend, account, opened) = opened(CHUNK_BYTES * 8);
         let (outlet, _unread) = outlet(Patience::new(Duration::from_millis(1)));
         let parts = vec![Part::File(0..CHUNK_BYTES * 8)];
-        let error = send(Arc::clone(&file), parts, outlet).await.unwrap_err();
+        let error = send(Arc::new(opened), parts, outlet).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(Arc::strong_count(&file), 1);
+        assert_eq!(account.open(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_held_until_the_last_of_it_was_taken() {
+        let (_backend, account, opened) = opened(CHUNK_BYTES * 8);
+        let mut body = body(opened, vec![Part::File(0..CHUNK_BYTES * 8)]).into_data_stream();
+        let mut taken = 0;
+        // Two chunks are on their way at most.
+        while taken < CHUNK_BYTES * 5 {
+            assert_eq!(account.open(), 1, "after {taken} bytes");
+            taken += body.next().await.unwrap().unwrap().len() as u64;
+        }
+        drop(body);
+        account.all_closed().await;
     }
 }

@@ -11,7 +11,7 @@ use tar::{Builder, EntryType, Header};
 use super::ARCHIVE_ENTRIES;
 use crate::files::Files;
 use crate::files::error::{FileError, failed};
-use crate::files::read::{names, open};
+use crate::files::read::names;
 
 impl Files {
     /// Writes what the folder at `path`, a path without links, holds to `out`.
@@ -101,13 +101,13 @@ impl<W: Write> Pack<'_, W> {
         inner: &Path,
         meta: &Metadata,
     ) -> Result<io::Result<()>, FileError> {
-        let opened = match open(folder, Path::new(name), meta) {
+        let opened = match self.files.open(folder, Path::new(name), meta) {
             Err(FileError::Missing) => return Ok(Ok(())),
             opened => opened?,
         };
         let mut header = header(EntryType::Regular, meta);
         header.set_size(opened.size);
-        let content = opened.file.chain(io::repeat(0)).take(opened.size);
+        let content = (&*opened.file).chain(io::repeat(0)).take(opened.size);
         Ok(self.archive.append_data(&mut header, inner, content))
     }
 }

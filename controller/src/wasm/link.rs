@@ -292,6 +292,7 @@ fn meet(fleet: &Fleet, node: &str, info: NodeInfo) -> (Vec<Key>, Result<(), Stri
 
 /// Tells the node host who may call its sessions.
 async fn police(
+    node: &str,
     client: &mut NodeServiceClient<Channel>,
     policies: &mut watch::Receiver<Policies>,
 ) -> Result<(), String> {
@@ -301,10 +302,28 @@ async fn police(
     let request = PoliceRequest {
         policies: policies.to_vec(),
     };
-    let policed = client.police(timed(request)).await;
-    policed
-        .map(drop)
-        .map_err(|status| format!("it does not take network policies: {}", told(&status)))
+    let done = client.police(timed(request)).await;
+    policed(node, done.map(drop))
+}
+
+/// Whether a node host that was told of policies is heard further. What it
+/// refuses comes of what people wrote in their templates: that must not take
+/// the node from all others. It keeps what it has, and lets in nobody by a
+/// policy that it does not know.
+fn policed(node: &str, done: Result<(), Status>) -> Result<(), String> {
+    let Err(status) = done else {
+        return Ok(());
+    };
+    let why = told(&status);
+    if status.code() == Code::InvalidArgument {
+        tracing::error!(
+            node,
+            why,
+            "a node host refuses the network policies and keeps those that it has"
+        );
+        return Ok(());
+    }
+    Err(format!("it does not take network policies: {why}"))
 }
 
 /// Sends what is asked, together what was asked meanwhile. Policies go first:
@@ -322,7 +341,7 @@ async fn serve(
         tokio::select! {
             biased;
             Ok(()) = policies.changed() => {
-                if let Err(error) = police(&mut client, &mut policies).await {
+                if let Err(error) = police(node, &mut client, &mut policies).await {
                     return error;
                 }
                 continue;

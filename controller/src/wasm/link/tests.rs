@@ -93,3 +93,14 @@ fn the_longest_messages_of_an_honest_node_host_are_read() {
     };
     assert!(bytes_in_request(&node) <= MAX_MESSAGE_BYTES);
 }
+
+#[test]
+fn a_node_host_that_refuses_a_policy_is_heard_further() {
+    let refuses = Status::invalid_argument("policy ns/t: 300 ranges of ports; send 256 at most");
+    assert_eq!(policed("node", Err(refuses)), Ok(()));
+    assert_eq!(policed("node", Ok(())), Ok(()));
+    assert_eq!(
+        policed("node", Err(Status::unavailable("it goes down"))),
+        Err("it does not take network policies: Unavailable: it goes down".to_owned())
+    );
+}

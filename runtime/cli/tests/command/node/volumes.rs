@@ -253,7 +253,7 @@ async fn a_session_that_comes_back_has_the_environment_of_its_object_now() {
 async fn programs_begin_in_the_working_directory() {
     let host = Host::start().await;
     let controller = host.controller().await;
-    for (n, folder) in [(1, "/workspace/app/src"), (2, "/data")] {
+    for (n, folder) in [(1, "/workspace/app/src"), (2, "/data"), (3, "/tmp")] {
         let asked = SessionSpec {
             working_dir: folder.to_owned(),
             ..equipped(n, "text")

@@ -339,11 +339,15 @@ async fn a_session_has_what_config_maps_and_secrets_say_once_they_are_there() {
     container["workingDir"] = json!("/data");
     container["env"] = json!([
         { "name": "KEY", "valueFrom": { "secretKeyRef": { "name": "keys", "key": "key" } } },
+        { "name": "TEAM", "valueFrom": { "fieldRef": { "fieldPath": "metadata.labels['team']" } } },
     ]);
     let config =
         json!({ "metadata": { "name": "conf" }, "data": { "app.conf": "colour = red\n" } });
     story.create::<ConfigMap>(config).await;
-    story.create::<Sandbox>(sandbox("s", pod)).await;
+    let mut labelled = sandbox("s", pod);
+    labelled["metadata"]["labels"] = json!({ "team": "none" });
+    labelled["spec"]["podTemplate"]["metadata"] = json!({ "labels": { "team": "red" } });
+    story.create::<Sandbox>(labelled).await;
     let waits = |sandbox: &Sandbox| {
         condition(sandbox, "Ready").is_some_and(|it| {
             it.status == "False" && it.message.contains("Secret \"keys\" is not there; make it")
@@ -356,6 +360,7 @@ async fn a_session_has_what_config_maps_and_secrets_say_once_they_are_there() {
     for (line, told) in [
         ("cat /etc/app/app.conf", "colour = red\n"),
         ("printenv KEY", "s3cret\n"),
+        ("printenv TEAM", "red\n"),
         ("pwd", "/data\n"),
         ("sh -c 'echo kept > note; cat /data/note'", "kept\n"),
     ] {

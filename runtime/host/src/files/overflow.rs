@@ -10,7 +10,7 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 
 use super::OpenDir;
 use super::folder::Folder;
-use super::ledger::Ledger;
+use super::ledger::{Held, Ledger};
 use super::stream::{self, Books, Position, no_space};
 use crate::budget::Budget;
 
@@ -21,6 +21,8 @@ pub(crate) struct Overflow {
     ledger: Arc<Ledger>,
     folder: Option<Folder>,
     budget: Arc<Budget>,
+    /// A guest may take its name away, and its bytes stay.
+    _held: Held,
 }
 
 impl Overflow {
@@ -50,6 +52,7 @@ impl Overflow {
         account.book_entry();
         drop(account);
         let file = File::new(file.into(), FsPerms::ReadWrite, OpenMode::WRITE, true);
+        let held = ledger.hold(&file.file, dir.folder)?;
         Ok((
             name,
             Self {
@@ -57,6 +60,7 @@ impl Overflow {
                 ledger: Arc::clone(ledger),
                 folder: dir.folder,
                 budget: Arc::clone(budget),
+                _held: held,
             },
         ))
     }

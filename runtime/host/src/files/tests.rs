@@ -417,6 +417,26 @@ proptest! {
 }
 
 #[test]
+fn output_that_a_guest_takes_the_name_of_counts_until_it_is_written() {
+    let mut guest = Guest::new();
+    let Files {
+        preopens,
+        ledger,
+        budget,
+        ..
+    } = &guest.files;
+    let (name, output) = Overflow::create(&preopens[0], "stdout", ledger, budget).unwrap();
+    output.append(&[1; 10]).unwrap();
+    let dir = guest.dir((0, 0));
+    now(guest.view().unlink_file_at(dir, name)).unwrap();
+    assert_eq!(guest.disk.used().bytes, 10);
+    output.append(&[1; 20]).unwrap();
+    assert_eq!(guest.disk.used().bytes, 30);
+    drop(output);
+    assert_eq!(guest.disk.used().bytes, 0);
+}
+
+#[test]
 fn at_a_folders_limit_there_is_room_and_one_over_there_is_none_there_alone() {
     let mut guest = Guest::new();
     let (folder, beside) = ((1, 0), (0, 0));

@@ -285,3 +285,28 @@ async fn no_tenant_takes_all_connections_however_many_sessions_it_has() {
     seats.pop();
     assert!(one_more.seat().is_some());
 }
+
+#[tokio::test]
+async fn a_session_that_the_disk_keeps_is_refused_to_go_until_it_can() {
+    let state = tempfile::tempdir().unwrap();
+    let rpc = open(state.path(), |_| {});
+    let uid = ensure(&rpc, numbered(1)).await.uid;
+    let delete = async || {
+        let caller = Caller::default();
+        let refused = rpc.delete_all(vec![uid.clone()], &caller).await;
+        refused.into_iter().map(|refusal| refusal.reason())
+    };
+    // Nothing can be moved there.
+    let limbo = state.path().join("state/limbo");
+    std::fs::remove_dir(&limbo).unwrap();
+    for _ in 0..2 {
+        assert!(delete().await.eq([Reason::Failed]));
+        let Answer::Refusal(refusal) = answer(&rpc, numbered(1)).await else {
+            panic!("it is gone");
+        };
+        assert_eq!(refusal.reason(), Reason::Failed);
+    }
+    std::fs::create_dir(&limbo).unwrap();
+    assert!(delete().await.eq([]));
+    ensure(&rpc, numbered(1)).await;
+}

@@ -132,6 +132,9 @@ fn drift(subject: &Subject<'_>, service: &Service, with_ports: bool) -> Option<M
             "selector".to_owned(),
             selector_patch(is.selector.as_ref(), wanted.selector.as_ref()),
         );
+        if wanted.selector.is_some() {
+            changes.extend(one_family(&is));
+        }
     }
     let (is, wanted) = (
         is.ports.unwrap_or_default(),
@@ -144,6 +147,20 @@ fn drift(subject: &Subject<'_>, service: &Service, with_ports: bool) -> Option<M
         patch.insert("spec".to_owned(), Value::Object(changes));
     }
     (!patch.is_empty()).then_some(patch)
+}
+
+/// A service that was a session's, and leads to a pod now: without a selector
+/// it was given both families of addresses wherever it is, and with one it may
+/// have those of its cluster alone.
+fn one_family(is: &ServiceSpec) -> Map<String, Value> {
+    let families = is.ip_families.as_deref().unwrap_or_default();
+    match families {
+        [first, _, ..] if is.selector.as_ref().is_none_or(BTreeMap::is_empty) => Map::from_iter([
+            ("ipFamilyPolicy".to_owned(), json!("SingleStack")),
+            ("ipFamilies".to_owned(), json!([first])),
+        ]),
+        _ => Map::new(),
+    }
 }
 
 /// A merge patch adds to a map: what shall not be there is named.

@@ -222,6 +222,21 @@ fn a_selector_that_was_changed_is_put_right_and_holds_nothing_else() {
 }
 
 #[test]
+fn the_service_of_what_is_a_pod_by_now_has_one_family_of_addresses() {
+    let mut here = ours();
+    let of_session = here.spec.as_mut().unwrap();
+    of_session.selector = None;
+    of_session.ip_families = Some(vec!["IPv6".to_owned(), "IPv4".to_owned()]);
+    of_session.ip_family_policy = Some("RequireDualStack".to_owned());
+    let spec = &patched(None, here.clone())["spec"];
+    assert_eq!(spec["ipFamilyPolicy"], "SingleStack");
+    assert_eq!(spec["ipFamilies"], json!(["IPv6"]));
+    // Of a service that has led to pods, that is for others to say.
+    here.spec.as_mut().unwrap().selector = Some(map(&[("app", "other")]));
+    assert!(patched(None, here)["spec"].get("ipFamilies").is_none());
+}
+
+#[test]
 fn a_tracking_label_that_was_changed_is_put_right() {
     let mut here = ours();
     here.metadata.labels = Some(map(&[(label::SANDBOX_NAME_HASH, "other"), ("theirs", "x")]));

@@ -79,8 +79,8 @@ struct Inner {
     places: Semaphore,
     tenants: Turns<String, Semaphore>,
     /// Images that are pulled under two names at once come once, if the first
-    /// comes soon.
-    arriving: Turns<Digest, tokio::sync::Mutex<()>>,
+    /// is fetched soon.
+    arriving: Turns<Digest, pull::Arriving>,
 }
 
 /// An image is not here.
@@ -134,7 +134,7 @@ impl Images {
             feed,
             places: Semaphore::new(PULLS_AT_ONCE),
             tenants: Turns::new(|| Semaphore::new(PULLS_OF_A_TENANT)),
-            arriving: Turns::new(tokio::sync::Mutex::default),
+            arriving: Turns::new(pull::Arriving::default),
         })))
     }
 

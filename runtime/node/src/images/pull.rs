@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mote_api::{Clock, Digest, Grant, Grants, Random};
 use mote_host::{HostError, PrepareError};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::credentials::Login;
 use super::disk::Draft;
@@ -22,10 +23,19 @@ use crate::feed::Change;
 /// at 1 MiB/s. A registry that sends a byte now and then holds a place no
 /// longer.
 const PULL_TIME: Duration = Duration::from_secs(5 * 60);
-/// How long a pull waits for another of the same image, which is most often
-/// about to end: who waits longer may wait for a registry that is slow on
-/// purpose, and has one of its own.
+/// How long a pull waits for another that fetches the same image, which is most
+/// often about to have it: who waits longer may wait for a registry that is
+/// slow on purpose, and fetches its own.
 const OTHERS_TIME: Duration = Duration::from_secs(10);
+
+/// Pulls of one image by several names at once. One fetches while the others
+/// wait, if it fetches soon; one checks, which no registry can make slow, while
+/// the others wait for as long as it takes.
+#[derive(Default)]
+pub(super) struct Arriving {
+    fetch: Mutex<()>,
+    check: Mutex<()>,
+}
 
 /// A pull that is told how it ended, even if it is given up.
 struct Flight {
@@ -106,7 +116,30 @@ impl Drop for Room<'_> {
     }
 }
 
+impl Arriving {
+    /// Waits until the image is to be fetched, or another pull has it; gives
+    /// the turn to fetch, which who waited too long goes without.
+    async fn fetch(&self) -> Option<MutexGuard<'_, ()>> {
+        let turn = tokio::time::timeout(OTHERS_TIME, self.fetch.lock()).await;
+        // What another has fetched is not fetched again while it is checked.
+        drop(self.check.lock().await);
+        turn.ok()
+    }
+
+    /// The turn to check what was fetched, unless another pull has it by then.
+    async fn check(&self, fetched: Option<MutexGuard<'_, ()>>) -> MutexGuard<'_, ()> {
+        let turn = self.check.lock().await;
+        // Not before, or the next would fetch what is about to be checked.
+        drop(fetched);
+        turn
+    }
+}
+
 impl Inner {
+    fn is_here(&self, digest: &Digest) -> bool {
+        self.shelf().get(digest, Instant::now()).is_some()
+    }
+
     async fn pull(
         self: &Arc<Self>,
         reference: &Reference,
@@ -131,17 +164,19 @@ impl Inner {
         let resolved = resolved.map_err(|_| slow())??;
         let digest = resolved.digest;
         let arriving = self.arriving.of(digest);
-        let _turn = tokio::time::timeout(OTHERS_TIME, arriving.lock()).await;
-        let here = self.shelf().get(&digest, Instant::now());
-        if here.is_none() {
+        let fetching = arriving.fetch().await;
+        if !self.is_here(&digest) {
             let layer = resolved.layer;
             let room = self.promise(layer.bytes).await?;
             let draft = self.blocking(|inner| inner.disk.draft()).await?;
             let fetch = self.fetch(&mut registry, &draft, layer);
             let fetched = tokio::time::timeout(PULL_TIME, fetch).await;
             fetched.map_err(|_| slow())??;
-            self.check(&draft, program).await?;
-            self.keep(draft, resolved).await?;
+            let _checking = arriving.check(fetching).await;
+            if !self.is_here(&digest) {
+                self.check(&draft, program).await?;
+                self.keep(draft, resolved).await?;
+            }
             drop(room);
         }
         let access = if registry.login_was_used() {
@@ -297,5 +332,42 @@ async fn resolve(registry: &mut Registry<'_>, reference: &Reference) -> Result<R
         Parsed::Elsewhere(_) => Err(Failure::Invalid(
             "its list of platforms leads to another list".to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_what_is_checked_waits_for_as_long_as_it_takes() {
+        let arriving = Arriving::default();
+        let checking = arriving.check(arriving.fetch().await).await;
+        let others = async { tokio::join!(arriving.fetch(), arriving.fetch()) };
+        let mut others = Box::pin(others);
+        assert!(timeout(10 * OTHERS_TIME, &mut others).await.is_err());
+        drop(checking);
+        let began = Instant::now();
+        let (one, other) = others.await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert!(
+            one.is_some() && other.is_none(),
+            "one has the turn to fetch"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_fetches_for_ever_holds_others_up_once() {
+        let (arriving, began) = (Arriving::default(), Instant::now());
+        let slow = arriving.fetch().await;
+        let fast = arriving.fetch().await;
+        let checking = arriving.check(fast).await;
+        assert_eq!(began.elapsed(), OTHERS_TIME);
+        // Once it has it, it is not checked a second time meanwhile.
+        let late = arriving.check(slow);
+        assert!(timeout(OTHERS_TIME, late).await.is_err());
+        drop(checking);
     }
 }

@@ -18,8 +18,9 @@ use crate::relay::Relay;
 use crate::resolve::Place;
 
 /// A connection without a request is kept for so long. A server of HTTP/2 says
-/// when it closes one, so that nothing is lost by waiting.
-const IDLE_TIME: Duration = Duration::from_secs(60);
+/// when it closes one, but has only so much time for what is asked before we
+/// hear that: node hosts and sandboxd close it after 60 s.
+const IDLE_TIME: Duration = Duration::from_secs(45);
 /// Connections to one place. The next one is opened when the server takes no
 /// more requests on those that are there: 100 or more each.
 const MAX_PER_PLACE: usize = 8;

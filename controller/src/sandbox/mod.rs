@@ -146,7 +146,10 @@ async fn by_pod(
         if let Some(still) = hands.quit(wasm).await? {
             return Ok(still);
         }
-        hands.mark(tier).await?;
+        // Of a pod that is there, what was said when it was chosen stays.
+        if view.owned.is_empty() || session::is_kept(subject.sandbox) {
+            hands.mark(tier).await?;
+        }
     }
     let plan = Plan {
         claims: subject.volume_claims(),
@@ -211,9 +214,10 @@ async fn publish(
     let Some(patch) = tell::patch(&before, after) else {
         return Ok(());
     };
-    // Whatever is made a session later is marked as one by the same pass, and
-    // then is of another version.
+    // Whatever is made a session later is marked as one by the same pass, or is
+    // given its trace, and then is of another version.
     let first = subject.sandbox.status.is_none() && session::is_kept(subject.sandbox);
+    let first = first && !context.settings.tracing;
     let written = if first {
         context
             .put_first_status(subject.sandbox, &json!(after))

@@ -199,7 +199,7 @@ fn tell_backing(status: &mut SandboxStatus, subject: &Subject<'_>, findings: &Fi
         Observed::Here(backing) if backing.owned => (backing.ips.clone(), backing.node.clone()),
         Observed::Resting(node) => (Vec::new(), Some(node.clone())),
         // Slices may lead there still.
-        Observed::Unknown if subject.server == Server::Session => {
+        Observed::Unknown if is_session(subject) => {
             (std::mem::take(&mut status.pod_ips), None)
         }
         Observed::Here(_) | Observed::Absent | Observed::Unknown => (Vec::new(), None),
@@ -219,9 +219,13 @@ fn may_be_where_it_was(subject: &Subject<'_>, findings: &Findings) -> bool {
     let refused = |trouble: &Trouble| matches!(trouble, Trouble::Refused(_));
     let looked_for = !findings.troubles.iter().any(refused);
     let gone = findings.nowhere || (findings.observed == Observed::Absent && looked_for);
-    // The node of a pod that it was before is no session's.
-    let was_session = session::is_kept(subject.sandbox);
-    subject.server == Server::Session && was_session && !gone
+    is_session(subject) && !gone
+}
+
+/// Whether what the status says is of a session, and not of the pod that was
+/// there before it.
+fn is_session(subject: &Subject<'_>) -> bool {
+    subject.server == Server::Session && session::is_kept(subject.sandbox)
 }
 
 fn tell_service(

@@ -21,6 +21,7 @@ use crate::names::annotation;
 use crate::wasm::{Class, Objection, Police, Wanted, Wasm, classify, has_ended};
 use crate::write::{Stored, WriteError};
 
+use home::Whereabouts;
 use settle::Settled;
 
 mod equip;
@@ -177,10 +178,9 @@ pub(super) fn mark(subject: &Subject<'_>, tier: &Tier) -> Option<Value> {
         Tier::Session(_) => (Some(WASM), None),
         Tier::Kept(why) => (Some(WASM), Some(why.clone())),
         Tier::Pod(objections) if !objections.is_empty() => (Some("pod"), Some(told(objections))),
-        // It was a session, and nobody asks for a choice.
-        Tier::Pod(_) if is_kept(subject.sandbox) || is_session(subject.sandbox) => (None, None),
-        // Of a pod that is there, what was said when it was chosen stays.
-        Tier::Pod(_) | Tier::Refused(_) => return None,
+        // Nobody asks for a choice any more.
+        Tier::Pod(_) => (None, None),
+        Tier::Refused(_) => return None,
     };
     // Whoever calls this for a pod knows that no session is left.
     let finalizer = name == Some(WASM);
@@ -346,6 +346,10 @@ impl Hands<'_> {
         let why = match &chosen {
             Tier::Session(_) | Tier::Kept(_) => return chosen,
             _ if !view.owned.is_empty() => return chosen,
+            // What it has to leave its node for, a pod may have elsewhere.
+            Tier::Pod(_) if matches!(self.whereabouts(wasm), Whereabouts::Leaving(..)) => {
+                return chosen;
+            }
             Tier::Pod(objections) if objections.is_empty() => {
                 "its template asks for a pod the next time".to_owned()
             }

@@ -128,6 +128,7 @@ impl Hands<'_> {
     ) -> Result<Option<Findings>, ReconcileError> {
         let Self { context, subject } = self;
         if !is_kept(subject.sandbox) {
+            self.end_leftover(wasm).await?;
             return Ok(None);
         }
         if let Whereabouts::Unheard(found, why, again) = self.whereabouts(wasm) {
@@ -151,6 +152,21 @@ impl Hands<'_> {
             events.warning(subject.sandbox, FILES_LOST, ACTION, note.to_owned());
         }
         Ok(None)
+    }
+
+    /// Ends the session that a sandbox has beside its pod: one that was given up
+    /// with its node, which is heard again.
+    async fn end_leftover(&self, wasm: &Wasm) -> Result<(), Trouble> {
+        // The status has the pod's node.
+        let found = wasm.fleet.find(self.subject.uid, None);
+        let Some(Found { node, .. }) = found.filter(|it| it.session.is_some()) else {
+            return Ok(());
+        };
+        let Some(link) = wasm.fleet.link(&node) else {
+            return Ok(());
+        };
+        let deleted = link.delete(self.subject.uid).await;
+        deleted.map_err(|error| Trouble::Node(node, error))
     }
 
     /// Ends the session, files and all; whether it is gone for certain. Of a

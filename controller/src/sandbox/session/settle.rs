@@ -206,7 +206,9 @@ impl Hands<'_> {
             // What a node has that was given up does not count.
             observed: match settled.observed {
                 Observed::Here(backing) if backing.node.is_some() => Observed::Absent,
-                Observed::Resting(_) => Observed::Absent,
+                // Nor does what may have begun on another: what leads to the
+                // address of the one before must not wait for it.
+                Observed::Resting(_) | Observed::Unknown => Observed::Absent,
                 other => other,
             },
             nowhere: true,

@@ -115,12 +115,14 @@ fn a_pod_that_was_chosen_says_why_and_holds_nothing_back() {
 }
 
 #[test]
-fn a_pod_that_is_there_goes_on_saying_why_it_was_chosen() {
+fn a_pod_for_which_nobody_asks_for_a_choice_any_more_says_nothing_of_one() {
     let mut chosen = sandbox();
     let said = [(annotation::TIER, "pod"), (annotation::TIER_REASON, "why")];
     let said = said.map(|(key, text)| (key.to_owned(), text.to_owned()));
     chosen.metadata.annotations = Some(said.into());
-    assert_eq!(mark(&subject(&chosen), &Tier::Pod(vec![])), None);
+    let patch = mark(&subject(&chosen), &Tier::Pod(vec![])).unwrap();
+    let nothing = json!({ annotation::TIER: null, annotation::TIER_REASON: null });
+    assert_eq!(patch, json!({ "metadata": { "annotations": nothing } }));
 }
 
 #[test]

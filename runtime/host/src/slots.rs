@@ -43,25 +43,48 @@ pub(crate) enum Span {
 /// What one sandbox may take of a host's slots. Clones are the same part: all
 /// sessions of a sandbox have one. By itself, it may take all.
 #[derive(Clone, Debug, Default)]
-pub struct Part(Option<Arc<Semaphore>>);
+pub struct Part(Option<Own>);
+
+/// The slots of one sandbox.
+#[derive(Clone, Debug)]
+struct Own {
+    all: Arc<Semaphore>,
+    /// Those of them for what is called: it waits for one, and what it starts
+    /// does not, and would never find one that another call waits for.
+    called: Arc<Semaphore>,
+}
+
+/// What a program takes of its sandbox's slots.
+struct Taken {
+    _slot: OwnedSemaphorePermit,
+    _called: Option<OwnedSemaphorePermit>,
+}
 
 impl Part {
     fn of(total: u32) -> Self {
-        Self(Some(Arc::new(Semaphore::new(most_of_one(total) as usize))))
+        let most = most_of_one(total);
+        let slots = |slots: u32| Arc::new(Semaphore::new(slots as usize));
+        Self(Some(Own {
+            all: slots(most),
+            called: slots(most - most / 2),
+        }))
     }
 
-    fn free(&self) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
-        let slots = self.0.as_ref();
-        slots
-            .map(|it| Arc::clone(it).try_acquire_owned())
-            .transpose()
+    fn free(&self) -> Result<Option<Taken>, TryAcquireError> {
+        let Some(own) = &self.0 else { return Ok(None) };
+        Ok(Some(Taken {
+            _slot: Arc::clone(&own.all).try_acquire_owned()?,
+            _called: None,
+        }))
     }
 
-    async fn wait(&self) -> Result<Option<OwnedSemaphorePermit>, AcquireError> {
-        match &self.0 {
-            Some(slots) => Arc::clone(slots).acquire_owned().await.map(Some),
-            None => Ok(None),
-        }
+    async fn wait(&self) -> Result<Option<Taken>, AcquireError> {
+        let Some(own) = &self.0 else { return Ok(None) };
+        let called = Arc::clone(&own.called).acquire_owned().await?;
+        Ok(Some(Taken {
+            _slot: Arc::clone(&own.all).acquire_owned().await?,
+            _called: Some(called),
+        }))
     }
 }
 
@@ -75,7 +98,7 @@ pub(crate) struct Slots {
 
 /// A program's place among those that are alive.
 pub(crate) struct Slot {
-    _own: Option<OwnedSemaphorePermit>,
+    _own: Option<Taken>,
     _lasting: Option<OwnedSemaphorePermit>,
     _slot: OwnedSemaphorePermit,
 }
@@ -253,6 +276,26 @@ mod tests {
         }
         held.pop();
         assert!(slots.take(Span::Call, &greedy, LONG).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_one_sandbox_leave_room_for_what_they_start() {
+        let slots = Slots::new(128);
+        let part = slots.part();
+        let mut calls = Vec::new();
+        for _ in 0..8 {
+            calls.push(slots.take(Span::Call, &part, LONG).await.unwrap());
+        }
+        let (ninth, children) = tokio::join!(slots.take(Span::Call, &part, LONG), async {
+            // The ninth waits by now.
+            tokio::task::yield_now().await;
+            [(); 8].map(|()| slots.take_now(Span::Call, &part).unwrap())
+        });
+        let told = ninth.err().unwrap().to_string();
+        assert!(told.contains("16 of its 128 slots"), "{told}");
+        assert!(slots.take_now(Span::Call, &part).is_err());
+        drop((calls.pop(), children));
+        assert!(slots.take(Span::Call, &part, LONG).await.is_ok());
     }
 
     #[test]

@@ -204,7 +204,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 /// removal that was cut off has left there has names of the same kind, so it
 /// is one by chance.
 fn move_aside(dir: &OwnedFd, entry: &CStr, parent: &OwnedFd) -> io::Result<CString> {
-    let aside = CString::new(format!("~{:032x}", rand::rng().random::<u128>()))?;
+    let aside = CString::new(format!("..~{:032x}", rand::rng().random::<u128>()))?;
     rustix::fs::renameat(dir, entry, parent, &aside)?;
     Ok(aside)
 }

@@ -119,15 +119,22 @@ impl Volumes<'_> {
     /// programs may have taken away: those of which mounts are, and the one
     /// in which programs begin. Each name is booked by `book` before, which
     /// says whether there is room.
-    pub(crate) fn prepare(self, outfit: &Outfit, workspace: &Path, book: &dyn Fn() -> bool) {
+    pub(crate) fn prepare(
+        self,
+        outfit: &Outfit,
+        (workspace, tmp): (&Path, &Path),
+        book: &dyn Fn() -> bool,
+    ) {
         let own = outfit
             .mounts
             .iter()
             .filter(|mount| is_own(outfit, &mount.volume))
             .map(|mount| (self.own(&mount.volume), mount.sub_path.as_str()));
-        let begin = outfit.working_dir.as_ref();
-        let begin = begin.and_then(|path| path.below(&GuestPath::workspace()));
-        let begin = begin.map(|below| (workspace.to_owned(), below));
+        let begin = outfit.working_dir.as_ref().and_then(|path| {
+            let folders = [(GuestPath::workspace(), workspace), (GuestPath::tmp(), tmp)];
+            let mut folders = folders.iter();
+            folders.find_map(|(guest, root)| Some((root.to_path_buf(), path.below(guest)?)))
+        });
         for (root, below) in own.chain(begin).filter(|(_, below)| !below.is_empty()) {
             if let Err(error) = make_below(&root, below, book) {
                 // Who needs it is told that it is not there.
@@ -342,8 +349,9 @@ mod tests {
     fn folders_that_were_taken_away_are_there_again_and_booked() {
         let home = tempfile::tempdir().unwrap();
         let volumes = Volumes(home.path());
-        let workspace = home.path().join("workspace");
+        let (workspace, tmp) = (home.path().join("workspace"), home.path().join("tmp"));
         fs::create_dir(&workspace).unwrap();
+        fs::create_dir(&tmp).unwrap();
         let outfit = Outfit {
             working_dir: Some("/workspace/app".parse().unwrap()),
             ..mounted(Content::Own, "x/y")
@@ -355,19 +363,25 @@ mod tests {
             true
         };
         for _ in 0..2 {
-            volumes.prepare(&outfit, &workspace, &book);
+            volumes.prepare(&outfit, (&workspace, &tmp), &book);
             assert!(granted(volumes, &outfit).is_dir() && workspace.join("app").is_dir());
             assert_eq!(booked.get(), 3);
         }
         fs::remove_dir(workspace.join("app")).unwrap();
-        volumes.prepare(&outfit, &workspace, &|| false);
+        volumes.prepare(&outfit, (&workspace, &tmp), &|| false);
         assert!(!workspace.join("app").exists(), "there was no room for it");
         symlink("/tmp", workspace.join("app")).unwrap();
         let deeper = Outfit {
             working_dir: Some("/workspace/app/mote-escaped".parse().unwrap()),
             ..outfit
         };
-        volumes.prepare(&deeper, &workspace, &book);
+        volumes.prepare(&deeper, (&workspace, &tmp), &book);
         assert!(!Path::new("/tmp/mote-escaped").exists());
+        let elsewhere = Outfit {
+            working_dir: Some("/tmp/app".parse().unwrap()),
+            ..deeper
+        };
+        volumes.prepare(&elsewhere, (&workspace, &tmp), &book);
+        assert!(tmp.join("app").is_dir());
     }
 }

@@ -63,7 +63,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:7444")]
     metrics: SocketAddr,
     /// Address and port of /healthz and /readyz for the kubelet alone, which no stranger reaches
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7445")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7446")]
     probes: SocketAddr,
     /// Folder in which sandboxes are kept [env: MOTE_STATE] [default: ~/.local/share/mote]
     #[arg(long, value_name = "DIR")]

@@ -31,11 +31,23 @@ impl Rpc {
         }
     }
 
+    /// Gives back all that a session holds which is gone. Nobody makes it
+    /// meanwhile: it is the caller's turn.
+    pub(super) fn give_up_if_gone(&self, id: &SandboxId) {
+        if self.0.node.find(id).is_none() {
+            self.settle(|room| room.take_away(id));
+        }
+    }
+
     async fn give_back(&self, id: &SandboxId) {
         let ended = || {
             let found = self.0.node.find(id);
             found.filter(|it| it.look(|record| record.ended().is_some()) == Some(true))
         };
+        if self.0.node.find(id).is_none() {
+            let _turn = self.turn(id).await;
+            return self.give_up_if_gone(id);
+        }
         if ended().is_none() {
             return;
         }

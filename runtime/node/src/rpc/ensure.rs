@@ -215,13 +215,12 @@ impl Rpc {
         let found = self.0.node.find(&id);
         let session = |sandbox: &Arc<Sandbox>| sandbox.record().object.is_some();
         let Some(sandbox) = found.filter(session) else {
+            self.give_up_if_gone(&id);
             return Ok(());
         };
         let node = &self.0.node;
         let deleted = node.delete(&sandbox, Action::Delete, Some(caller)).await;
-        if node.find(&id).is_none() {
-            self.settle(|room| room.take_away(&id));
-        }
+        self.give_up_if_gone(&id);
         match deleted {
             Ok(()) => Ok(()),
             Err(LifeError::Refused(Unavailable::Gone(_))) => match node.find(&id) {

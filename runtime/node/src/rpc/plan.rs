@@ -58,11 +58,14 @@ pub(super) fn plan(record: &Record, held: &Object, wanted: &Wanted) -> Result<Pl
 
 /// What it was made of, and whether that is what is wanted.
 /// Its environment is no part of that: programs that begin later have another,
-/// as a pod that is made anew would.
-fn made_of(record: &Record, held: &Object, wanted: &Wanted) -> [(&'static str, bool); 2] {
+/// as a pod that is made anew would. Nor is its share of the processors, which
+/// bounds nothing.
+fn made_of(record: &Record, held: &Object, wanted: &Wanted) -> [(&'static str, bool); 3] {
+    let (asked, now) = (&held.asked, &wanted.object.asked);
     [
         ("image", record.image == wanted.image),
-        ("resources", held.asked == wanted.object.asked),
+        ("memory", asked.memory_bytes == now.memory_bytes),
+        ("disk", asked.disk_bytes == now.disk_bytes),
     ]
 }
 
@@ -180,7 +183,7 @@ mod tests {
             |spec| spec.working_dir = "/workspace/app".to_owned(),
             |spec| {
                 spec.resources = Some(mote_rpc::v1::Resources {
-                    cpu_millis: 1,
+                    disk_bytes: 1,
                     ..Default::default()
                 });
             },

@@ -178,7 +178,7 @@ impl Sandbox {
         let book = || disk.grow(0, 1).is_ok();
         self.home
             .volumes()
-            .prepare(record.outfit(), workspace, &book);
+            .prepare(record.outfit(), (workspace, &self.home.tmp()), &book);
         let grants = self.granted(&record, workspace);
         let grants = grants.map_err(StartError::Invalid)?;
         let limits = Limits {

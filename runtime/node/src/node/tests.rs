@@ -11,8 +11,8 @@ use crate::outfit::{Outfit, Sent};
 use crate::record::Beginning;
 
 /// A node that runs nothing, on this folder.
-pub(crate) fn open(state: &Path) -> Node {
-    let config = NodeConfig {
+pub(crate) fn config(state: &Path) -> NodeConfig {
+    NodeConfig {
         state: state.join("state"),
         host: HostConfig {
             cache: state.join("cache"),
@@ -30,8 +30,12 @@ pub(crate) fn open(state: &Path) -> Node {
         addresses: "127.79.0.0/28".parse().unwrap(),
         token: None,
         images: None,
-    };
-    Node::open(config).unwrap()
+    }
+}
+
+/// One of that kind.
+pub(crate) fn open(state: &Path) -> Node {
+    Node::open(config(state)).unwrap()
 }
 
 /// Makes a sandbox whose programs begin in this folder.

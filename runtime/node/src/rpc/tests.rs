@@ -4,7 +4,6 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use mote_api::Limits;
-use mote_host::{Compiler, HostConfig};
 use mote_rpc::v1::ensure_result::Result as Answer;
 use mote_rpc::v1::refusal::Reason;
 use mote_rpc::v1::watch_event::Event;
@@ -15,32 +14,13 @@ use tonic::Code;
 
 use super::wanted::tests::spec;
 use super::*;
-use crate::config::{NodeConfig, SandboxLimits};
-use crate::node::most_limits;
+use crate::config::NodeConfig;
+use crate::node::tests::config;
 use crate::sandbox::Sandbox;
 
 /// A node that runs nothing, on this folder.
 pub(super) fn open(state: &Path, change: impl FnOnce(&mut NodeConfig)) -> Rpc {
-    let compiler = Compiler::new("/nowhere/mote", [""; 0]);
-    let mut config = NodeConfig {
-        state: state.join("state"),
-        host: HostConfig {
-            cache: state.join("cache"),
-            scratch: state.join("scratch"),
-            compiler,
-            programs: Default::default(),
-            slots: 1,
-        },
-        limits: SandboxLimits {
-            usual: Limits::default(),
-            most: most_limits(),
-        },
-        folders: Vec::new(),
-        sandboxes: 100,
-        addresses: "127.79.0.0/28".parse().unwrap(),
-        token: None,
-        images: None,
-    };
+    let mut config = config(state);
     change(&mut config);
     let told = RpcConfig {
         name: "worker-1".to_owned(),

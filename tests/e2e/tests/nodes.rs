@@ -13,11 +13,13 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::ResourceExt;
 use mote_controller::crd::{Condition, Sandbox};
 use mote_e2e::{
-    Hosts, Story, cordon, cut_off, execute, kill_controller, kill_process, session, taint,
-    two_nodes, without_host,
+    Hosts, Story, cordon, cut_off, execute, kill_controller, kill_process, patience, session,
+    taint, two_nodes, without_host,
 };
+use mote_rpc::v1::Session;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Duration, interval, timeout};
@@ -197,6 +199,37 @@ async fn a_node_that_is_cut_off_is_left_by_what_has_no_files_and_nothing_lives_t
         .iter()
         .filter(|(_, it)| it.namespace == story.namespace);
     assert_eq!(ours.count(), 2, "{sessions:?}");
+    story.end().await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_given_up_for_a_pod_ends_when_its_node_is_heard_again() {
+    let _alone = alone().await;
+    let story = Story::begin("nodes").await;
+    let [one, two] = two_nodes();
+    let elsewhere = cordon(&one);
+    let auto = mote_e2e::served("auto", session("wasm-auto"));
+    story.create::<Sandbox>(auto).await;
+    let old = address(&serving_on(&story, "auto", &two).await);
+    drop(elsewhere);
+    let mut pod = patience();
+    pod["runtimeClassName"] = json!("wasm-auto");
+    let template = json!({ "spec": { "podTemplate": { "spec": pod } } });
+    story.patch::<Sandbox>("auto", template).await;
+    let cut = cut_off(&two);
+    let is_pod = |sandbox: &Sandbox| {
+        let serves = ready(sandbox).is_some_and(|it| it.status == "True");
+        serves && sandbox.annotations()["mote.dev/tier"] == "pod"
+    };
+    story.until("auto", "a pod", is_pod).await;
+    // Nobody can tell it to stop.
+    assert_eq!(execute(&old, "echo hi").unwrap(), "hi\n");
+    drop(cut);
+    until_silent(&old).await;
+    let sessions = Hosts::open(&story.client).await.sessions().await.unwrap();
+    let ours = |session: &Session| session.namespace == story.namespace;
+    assert!(!sessions.iter().any(|(_, it)| ours(it)), "{sessions:?}");
+    assert!(is_pod(&story.get::<Sandbox>("auto").await));
     story.end().await;
 }
 

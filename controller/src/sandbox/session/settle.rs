@@ -251,7 +251,7 @@ impl Hands<'_> {
         if ensured.is_ok() {
             self.needs_no_node();
         }
-        ensured.map_err(|error| match error {
+        let ensured = ensured.map_err(|error| match error {
             LinkError::Busy => busy(error),
             // Others were quicker, or the node counts otherwise than we do.
             LinkError::Refused(refusal) if refusal.reason() == Reason::NoRoom => {
@@ -268,7 +268,10 @@ impl Hands<'_> {
                 self.as_it_was(wasm, &error),
                 Trouble::Node(node.to_owned(), error),
             ),
-        })
+        })?;
+        // It may have come to its end before it was told as begun.
+        self.tell_failure(&ensured);
+        Ok(ensured)
     }
 
     /// What is there when a node declines a change: what was there before.

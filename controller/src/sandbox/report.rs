@@ -199,9 +199,7 @@ fn tell_backing(status: &mut SandboxStatus, subject: &Subject<'_>, findings: &Fi
         Observed::Here(backing) if backing.owned => (backing.ips.clone(), backing.node.clone()),
         Observed::Resting(node) => (Vec::new(), Some(node.clone())),
         // Slices may lead there still.
-        Observed::Unknown if is_session(subject) => {
-            (std::mem::take(&mut status.pod_ips), None)
-        }
+        Observed::Unknown if is_session(subject) => (std::mem::take(&mut status.pod_ips), None),
         Observed::Here(_) | Observed::Absent | Observed::Unknown => (Vec::new(), None),
     };
     if status.node_name.is_none() && may_be_where_it_was(subject, findings) {

@@ -43,7 +43,7 @@ pub(crate) const SESSION_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Calls that run in one sandbox at once; more wait. How many programs they
 /// may be, with what they start, is its [`Part`].
-pub(crate) const MAX_CALLS: usize = 64;
+pub(crate) const MAX_CALLS: usize = 60;
 
 /// What all sandboxes of a node share.
 pub(crate) struct Shared {

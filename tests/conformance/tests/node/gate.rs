@@ -11,7 +11,7 @@ use crate::own::{Own, in_context, with_options};
 /// Longest that a quick call may be held up by what waits to be alone.
 const MOMENT: Duration = Duration::from_secs(10);
 /// Calls that run at once in one sandbox.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 60;
 
 #[test]
 fn a_context_keeps_forks_and_transactions_out() {

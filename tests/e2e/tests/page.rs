@@ -12,8 +12,6 @@ use mote_e2e::{Story, kubectl, nodes};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const PAGE: &str = include_str!("../../../deploy/README.md");
-/// Where the router is forwarded to.
-const FREE: &str = "18080";
 /// How long a section may take, in seconds: pods of it begin within two.
 const PATIENCE: &str = "60";
 
@@ -34,9 +32,7 @@ fn type_lines(story: &Story, heading: &str) -> String {
     let typed = [
         ("node my-node", format!("node {node}")),
         ("10.1.128.0/17", prefix),
-        // Whatever listens on this machine already.
-        ("router-svc 8080 &", format!("router-svc {FREE}:8080 &")),
-        ("localhost:8080/", format!("{ours} localhost:{FREE}/")),
+        ("localhost:18080/", format!("{ours} localhost:18080/")),
     ]
     .iter()
     .fold(lines(heading), |typed, (said, here)| {

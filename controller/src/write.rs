@@ -159,11 +159,7 @@ impl Context {
     /// What the API server says.
     pub async fn create<K: Stored>(&self, object: &K) -> Result<K, WriteError> {
         let namespace = object.namespace().unwrap_or_default();
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..Default::default()
-        };
-        let result = self.api::<K>(&namespace).create(&params, object).await;
+        let result = self.api::<K>(&namespace).create(&post(), object).await;
         self.done::<K, _>(
             "create",
             result,
@@ -178,13 +174,9 @@ impl Context {
     /// What the API server says; [`WriteError::Conflict`] if someone wrote since.
     pub async fn replace<K: Stored>(&self, object: &K) -> Result<K, WriteError> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..Default::default()
-        };
         let result = self
             .api::<K>(&namespace)
-            .replace(&name, &params, object)
+            .replace(&name, &post(), object)
             .await;
         self.done::<K, _>("update", result, &namespace, &name)
     }
@@ -331,17 +323,20 @@ fn first_status<K: Stored>(object: &K, status: &Value) -> Result<Request<Vec<u8>
         },
         "status": status,
     });
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..Default::default()
-    };
     let url = K::url_path(&(), meta.namespace.as_deref());
     kube::core::Request::new(url)
-        .replace_subresource("status", &name, &params, body.to_string().into_bytes())
+        .replace_subresource("status", &name, &post(), body.to_string().into_bytes())
         .map_err(|error| WriteError::Unreachable {
             object: format!("{} {name}", K::kind(&())),
             source: Box::new(kube::Error::BuildRequest(error)),
         })
+}
+
+fn post() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..Default::default()
+    }
 }
 
 fn params() -> PatchParams {

@@ -216,8 +216,8 @@ async fn publish(
     };
     // Whatever is made a session later is marked as one by the same pass, or is
     // given its trace, and then is of another version.
-    let first = subject.sandbox.status.is_none() && session::is_kept(subject.sandbox);
-    let first = first && !context.settings.tracing;
+    let unwritten = session::is_kept(subject.sandbox) && !context.settings.tracing;
+    let first = subject.sandbox.status.is_none() && unwritten;
     let written = if first {
         context
             .put_first_status(subject.sandbox, &json!(after))

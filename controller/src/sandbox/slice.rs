@@ -16,6 +16,7 @@ use super::service;
 use super::session::is_kept;
 use super::validate::Subject;
 use crate::condition::{self, READY};
+use crate::crd::SandboxStatus;
 use crate::write::{Deletion, WriteError};
 
 /// The label by which a slice is found for its service.
@@ -124,7 +125,8 @@ fn port(port: ServicePort) -> EndpointPort {
 /// be, or nobody knows how: the status says what was there then. It says of a
 /// sandbox that stands still that it does when they are gone.
 fn is_written(subject: &Subject<'_>, found: ServiceFound, observed: &Observed) -> bool {
-    let status = subject.sandbox.status.clone().unwrap_or_default();
+    let none = SandboxStatus::default();
+    let status = subject.sandbox.status.as_ref().unwrap_or(&none);
     let says = |type_| condition::is_true(&status.conditions, type_);
     match (found, observed) {
         (_, Observed::Unknown) | (ServiceFound::Unknown, Observed::Here(_)) => true,

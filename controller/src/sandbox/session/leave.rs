@@ -162,11 +162,7 @@ impl Hands<'_> {
         let Some(Found { node, .. }) = found.filter(|it| it.session.is_some()) else {
             return Ok(());
         };
-        let Some(link) = wasm.fleet.link(&node) else {
-            return Ok(());
-        };
-        let deleted = link.delete(self.subject.uid).await;
-        deleted.map_err(|error| Trouble::Node(node, error))
+        self.end_on(wasm, node).await.map(drop)
     }
 
     /// Ends the session, files and all; whether it is gone for certain. Of a
@@ -179,6 +175,11 @@ impl Hands<'_> {
             Whereabouts::Leaving(found, _) if !found.heard => return Ok(true),
             Whereabouts::Leaving(found, _) | Whereabouts::Here(found, _) => found.node,
         };
+        self.end_on(wasm, node).await
+    }
+
+    /// Ends the session on this node; whether its host is heard.
+    async fn end_on(&self, wasm: &Wasm, node: String) -> Result<bool, Trouble> {
         let Some(link) = wasm.fleet.link(&node) else {
             return Ok(false);
         };

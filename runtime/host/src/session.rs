@@ -193,8 +193,8 @@ impl Session {
         streams: Streams,
     ) -> Result<Launched, RunError> {
         let limits = self.limits_of(invocation)?;
-        let (account, scope, call) = self.admit(invocation, streams, limits)?;
-        self.launch_in(account, scope, call).await
+        self.launch_for(Span::Call, invocation, streams, limits)
+            .await
     }
 
     /// As [`Session::launch`], for a program that is no call and lives as long
@@ -215,9 +215,8 @@ impl Session {
             spawns: u32::MAX,
             ..self.limits_of(invocation)?
         };
-        let (account, mut scope, call) = self.admit(invocation, streams, limits)?;
-        scope.span = Span::Lasting;
-        self.launch_in(account, scope, call).await
+        self.launch_for(Span::Lasting, invocation, streams, limits)
+            .await
     }
 
     /// As [`Session::launch`], for a program that outlives the call which
@@ -232,17 +231,19 @@ impl Session {
         streams: Streams,
     ) -> Result<Launched, RunError> {
         let limits = self.limits_of(invocation)?;
-        let (account, mut scope, call) = self.admit(invocation, streams, limits)?;
-        scope.span = Span::Lasting;
-        self.launch_in(account, scope, call).await
+        self.launch_for(Span::Lasting, invocation, streams, limits)
+            .await
     }
 
-    async fn launch_in(
+    async fn launch_for(
         &self,
-        account: Account,
-        scope: Scope,
-        call: Call,
+        span: Span,
+        invocation: &Invocation,
+        streams: Streams,
+        limits: Limits,
     ) -> Result<Launched, RunError> {
+        let (account, mut scope, call) = self.admit(invocation, streams, limits)?;
+        scope.span = span;
         let (slot, instance) = self.start(&account.budget, scope, call).await?;
         Ok(Launched {
             account,
